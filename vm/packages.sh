@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+# need_packages VERB...: install the Debian packages that these verbs of run need.
+
+packages_of() {
+	case $1 in
+	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
+		patch perl cpio kmod xz-utils ccache linux-source-6.12 ;;
+	vm)	echo qemu-system-x86 busybox-static cpio ;;
+	test)	echo gcc libc6-dev make ;;
+	demo)	echo gcc libc6-dev gnuplot-nox ;;
+	series)	echo git perl ;;
+	lint)	echo git perl shellcheck sparse coccinelle ;;
+	esac
+}
+
+# The kernel that SUPPORTED was tested with, where the archive still has it.
+with_version() {
+	case $1 in
+	linux-source-*)
+		tested=$(awk -v p="$1" '$3 == p { print $2; exit }' SUPPORTED)
+		exact=$(apt-cache madison "$1" 2>/dev/null |
+			awk -v v="$tested" 'index($3, v "-") == 1 { print $3; exit }')
+		echo "$1${exact:+=$exact}"
+		;;
+	*)	echo "$1" ;;
+	esac
+}
+
+need_packages() {
+	missing=
+	for verb_ in "$@"; do
+		for p in $(packages_of "$verb_"); do
+			case " $missing " in *" $p "*) continue ;; esac
+			# shellcheck disable=SC2016 # a format of dpkg-query
+			[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] ||
+				missing="$missing $p"
+		done
+	done
+	[ -n "$missing" ] || return 0
+
+	root=
+	if [ "$(id -u)" -ne 0 ]; then
+		root=sudo
+		command -v sudo >/dev/null || {
+			echo "mshare: run: these packages are needed, install them as root:$missing" >&2
+			exit 2
+		}
+	fi
+	echo "run: installing with ${root:+$root }apt-get:$missing"
+	# Old or absent package lists show up as packages without a candidate.
+	# shellcheck disable=SC2086
+	if ! apt-get install -s -qq --no-install-recommends $missing >/dev/null 2>&1; then
+		$root apt-get update -qq || :
+	fi
+	wanted=
+	for p in $missing; do
+		wanted="$wanted $(with_version "$p")"
+	done
+	install_log=$(mktemp)
+	# shellcheck disable=SC2086
+	if ! $root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -q --no-install-recommends $wanted >"$install_log" 2>&1 </dev/null; then
+		# The lists can be older than the archive.
+		$root apt-get update -qq || :
+		# shellcheck disable=SC2086
+		$root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -q --no-install-recommends $missing >"$install_log" 2>&1 </dev/null || {
+			tail -n 15 "$install_log" >&2
+			rm -f "$install_log"
+			echo "mshare: run: apt-get could not install:$missing" >&2
+			exit 2
+		}
+	fi
+	rm -f "$install_log"
+}

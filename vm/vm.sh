@@ -1,0 +1,277 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# vm/vm.sh [options] [-- PROGRAM ARGS]: boot a built kernel in QEMU, run PROGRAM
+# in it as root, and exit with its status. See usage() for the options.
+#
+# Statuses that are not the program's: 124 time is up, 125 the machine could not
+# be started, 126 the kernel complained, 127 the machine was lost.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+
+usage() {
+	cat <<-'END'
+	usage: ./run vm [options] [-- PROGRAM ARGS]
+	Boots the kernel with mshare in QEMU and runs PROGRAM in it as root, with the
+	host's files as its own (its changes vanish). Without PROGRAM: a shell.
+
+	  --flavour F     release (default), debug, or off (no mshare)
+	  --mem SIZE      memory, default 1G (debug: 2G)
+	  --cpus N        processors, default 4
+	  --append ARGS   more kernel arguments, for example la57=off
+	  --icount        one processor that counts instructions (deterministic, slow)
+	  --accel A       tcg (default) or kvm
+	  --swap SIZE     a swap device
+	  --disk SIZE     an empty disk, its name in $MSHARE_DISK
+	  --pmem SIZE     persistent memory, /dev/pmem0
+	  --numa N        spread memory and processors over N nodes
+	  --out DIR       directory of the host, writable, /out in the guest
+	  --env NAME=VAL  set a variable for PROGRAM; several are allowed
+	  --timeout S     give up after S seconds, default 1800 (shell: never)
+	  --log FILE      write the console to FILE, default build/vm/console.log
+	  --allow-oom     the OOM killer's lines are expected
+	  --allow REGEX   lines of the log that match are expected
+	  --leaks         look for leaked kernel memory at the end (debug only)
+	  --no-build      take the kernel as it is
+	END
+}
+
+die() { echo "mshare: vm: $*" >&2; exit 125; }
+
+flavour=release mem='' cpus=4 append='' icount=no accel=tcg swap='' disk='' pmem=''
+numa=1 out='' timeout='' log='' allow='' leaks=no build=yes env=''
+
+# A word as the shell reads it back, whatever is in it.
+quote() {
+	printf '%s\n' "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/"
+}
+
+need() { [ "$1" -ge 2 ] || die "$2 needs a value"; }
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--flavour|--mem|--cpus|--append|--accel|--swap|--disk|--pmem|--numa|--out|--env|--timeout|--log|--allow)
+		need $# "$1" ;;
+	esac
+	case $1 in
+	--flavour) flavour=$2; shift ;;
+	--mem) mem=$2; shift ;;
+	--cpus) cpus=$2; shift ;;
+	--append) append="$append $2"; shift ;;
+	--icount) icount=yes ;;
+	--accel) accel=$2; shift ;;
+	--swap) swap=$2; shift ;;
+	--disk) disk=$2; shift ;;
+	--pmem) pmem=$2; shift ;;
+	--numa) numa=$2; shift ;;
+	--out) out=$2; shift ;;
+	--env)
+		case ${2%%=*} in
+		*[!A-Za-z0-9_]*|[0-9]*|'') die "--env $2: not NAME=VALUE" ;;
+		esac
+		env="$env
+export ${2%%=*}=$(quote "${2#*=}")"
+		shift ;;
+	--timeout) timeout=$2; shift ;;
+	--log) log=$2; shift ;;
+	--allow) allow="${allow:+$allow|}$2"; shift ;;
+	--allow-oom) allow="${allow:+$allow|}Out of memory: Killed|out of memory: Killed" ;;
+	--leaks) leaks=yes ;;
+	--no-build) build=no ;;
+	--help|-h) usage; exit 0 ;;
+	--) shift; break ;;
+	*) die "$1: unknown option (./run vm --help)" ;;
+	esac
+	shift
+done
+
+case $cpus$numa in *[!0-9]*|'') die "--cpus and --numa take numbers" ;; esac
+case $timeout in *[!0-9]*) die "--timeout takes seconds" ;; esac
+case $accel in tcg|kvm) ;; *) die "--accel $accel: tcg or kvm" ;; esac
+[ -n "$mem" ] || case $flavour in debug) mem=2G ;; *) mem=1G ;; esac
+bytes=$(numfmt --from=iec "$mem" 2>/dev/null) || die "--mem $mem: not a size"
+for size in "$swap" "$disk" "$pmem"; do
+	[ -z "$size" ] || numfmt --from=iec "$size" >/dev/null 2>&1 || die "$size: not a size"
+done
+if [ -n "$out" ]; then
+	mkdir -p "$out" || die "$out: cannot be made"
+	out=$(cd "$out" && pwd)
+fi
+
+image=$top/build/kernel/$flavour/arch/x86/boot/bzImage
+if [ "$build" = yes ]; then
+	"$top/vm/kernel.sh" "$flavour" >&2 || exit 125
+fi
+[ -f "$image" ] || die "no kernel of flavour $flavour (./run kernel $flavour)"
+
+# ------------------------------------------------------------------ initramfs
+cpio=$top/build/vm/initramfs.cpio
+busybox=$(command -v busybox) || die "no busybox"
+mkdir -p "$top/build/vm"
+if [ ! -f "$cpio" ] || [ -n "$(find "$top/vm/init" "$top/vm/guest" "$busybox" -newer "$cpio")" ]; then
+	root=$(mktemp -d)
+	mkdir "$root/bin"
+	cp "$busybox" "$root/bin/busybox"
+	ln -s busybox "$root/bin/sh"
+	install -m 755 "$top/vm/init" "$root/init"
+	install -m 644 "$top/vm/guest" "$root/guest"
+	(cd "$root" && find . | cpio -o -H newc --quiet) >"$cpio.$$" || die "no initramfs"
+	# Other machines may be starting from the old one.
+	mv "$cpio.$$" "$cpio"
+	rm -rf "$root"
+fi
+
+# ------------------------------------------------- what this run leaves behind
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/mshare-vm.XXXXXX")
+qemu=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || :
+	rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+mkdir "$tmp/host"
+console=$tmp/console
+
+# ---------------------------------------------------------------- the program
+tty=no rows=24 columns=80
+if [ $# -eq 0 ]; then
+	[ -t 0 ] || die "no program, and no terminal for a shell"
+	tty=yes
+	size=$(stty size 2>/dev/null) && rows=${size% *} columns=${size#* }
+	shell=/bin/sh
+	[ ! -x /bin/bash ] || shell=/bin/bash
+	set -- "$shell"
+	echo "vm: $flavour, end it with exit" >&2
+else
+	timeout=${timeout:-1800}
+fi
+case $1 in
+*/*) [ -e "$1" ] || die "$1: no such program" ;;
+esac
+
+# An empty /tmp, unless something that the program needs is there.
+guest_tmp=tmpfs
+case $top/:$1 in
+/tmp/*:*|*:/tmp/*) guest_tmp=host ;;
+esac
+nonce=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+{
+	echo "tmp=$guest_tmp out=${out:+yes} tty=$tty rows=$rows columns=$columns"
+	echo "leaks=$leaks nonce=$nonce"
+	echo "main() {"
+	echo "cd $(quote "$top")"
+	printf '%s' "set --"
+	for arg in "$@"; do
+		printf ' %s' "$(quote "$arg")"
+	done
+	echo
+	# shellcheck disable=SC2016
+	echo 'exec "$@"'
+	echo "}"
+	echo "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	echo "export HOME=/root LANG=C.UTF-8 TERM=$(quote "${TERM:-dumb}")"
+	echo "export MSHARE_VM=1 MSHARE_FLAVOUR=$flavour$env"
+} >"$tmp/host/program"
+
+# ---------------------------------------------------------------- the machine
+machine=q35
+set -- -nodefaults -no-user-config -display none -no-reboot
+if [ "$icount" = yes ]; then
+	[ "$accel" = tcg ] || die "--icount works with --accel tcg only"
+	cpus=1
+	set -- "$@" -accel tcg,thread=single -icount shift=0,sleep=off
+elif [ "$accel" = tcg ]; then
+	set -- "$@" -accel tcg,thread=multi
+else
+	set -- "$@" -accel kvm
+fi
+set -- "$@" -smp "$cpus"
+
+if [ -n "$pmem" ]; then
+	machine=$machine,nvdimm=on
+	pmem=$(numfmt --from=iec "$pmem")
+	set -- "$@" -m "size=${bytes}B,slots=2,maxmem=$((bytes + pmem))B" \
+		-object "memory-backend-ram,id=pmem,size=$pmem" \
+		-device nvdimm,memdev=pmem
+else
+	set -- "$@" -m "size=${bytes}B"
+fi
+if [ "$numa" -gt 1 ]; then
+	[ "$cpus" -ge "$numa" ] || die "--numa $numa needs as many processors"
+	# Whole 2 MiB per node; the last takes what is left.
+	part=$((bytes / numa / 2097152 * 2097152))
+	node=0
+	while [ "$node" -lt "$numa" ]; do
+		[ "$node" -lt $((numa - 1)) ] || part=$((bytes - part * node))
+		set -- "$@" -object "memory-backend-ram,id=node$node,size=$part" \
+			-numa "node,nodeid=$node,memdev=node$node,cpus=$((cpus * node / numa))-$((cpus * (node + 1) / numa - 1))"
+		node=$((node + 1))
+	done
+fi
+for kind in swap disk; do
+	eval "size=\$$kind"
+	[ -n "$size" ] || continue
+	truncate -s "$size" "$tmp/$kind.img"
+	set -- "$@" -drive "if=none,id=$kind,format=raw,cache=unsafe,file=$tmp/$kind.img" \
+		-device "virtio-blk-pci,drive=$kind,serial=$kind"
+done
+if [ -n "$out" ]; then
+	set -- "$@" -fsdev "local,id=out,path=$out,security_model=none" \
+		-device virtio-9p-pci,fsdev=out,mount_tag=out
+fi
+
+set -- qemu-system-x86_64 -M "$machine" -cpu max "$@" \
+	-kernel "$image" -initrd "$cpio" \
+	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=nowatchdog$append" \
+	-chardev "file,id=console,path=$console" -serial chardev:console \
+	-device virtio-serial-pci -chardev stdio,id=program,signal=off \
+	-device virtconsole,chardev=program \
+	-device isa-debug-exit,iobase=0xf4,iosize=0x04 \
+	-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+	-device virtio-9p-pci,fsdev=root,mount_tag=root \
+	-fsdev "local,id=host,path=$tmp/host,security_model=none" \
+	-device virtio-9p-pci,fsdev=host,mount_tag=host
+
+status=0
+if [ "$tty" = yes ]; then
+	"$@" || status=$?
+	stty sane 2>/dev/null || :
+else
+	timeout -k 5 "$timeout" "$@" </dev/null 2>"$tmp/qemu.err" &
+	qemu=$!
+	wait "$qemu" || status=$?
+	qemu=
+	cat "$tmp/qemu.err" >&2
+fi
+
+# ------------------------------------------------------------------ the verdict
+[ -n "$log" ] || log=$top/build/vm/console.log
+touch "$console"
+cp "$console" "$log.$$"
+mv "$log.$$" "$log"
+
+result=lost
+[ ! -f "$tmp/host/status" ] || result=$(cat "$tmp/host/status")
+splats=0
+"$top/vm/splats" --allow "$allow" "$console" >&2 || splats=$?
+
+if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+	echo "mshare: vm: no end after $timeout s; end of $log:" >&2
+	tail -n 30 "$console" >&2
+	exit 124
+elif [ "$status" -ne 85 ] || [ "${result%% *}" != "$nonce" ]; then
+	# 85 is what the guest's last write makes of QEMU's own status.
+	[ "$splats" -ne 0 ] || {
+		echo "mshare: vm: the machine was lost (QEMU ended with $status); end of $log:" >&2
+		tail -n 30 "$console" >&2
+	}
+	exit 127
+elif [ "$splats" -ne 0 ]; then
+	exit 126
+fi
+exit "${result#* }"
