@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,73 +20,25 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "bench.h"
+#include "icount.h"
 
 #define MAX_SAMPLES	65536
 
 static u64 samples[MAX_SAMPLES];
 static size_t nr_samples;
-static u64 clock_cost;
+static u64 clock_cost;	/* of reading the clock, in every sample */
 static const char *label = "";
 static const char *dir = MSHARE_DIR;
 static FILE *csv;
 
-/* --- the clock --- */
-
-static inline u64 ticks(void)
-{
-	u64 t;
-
-	asm volatile("" ::: "memory");
-	t = __rdtsc();
-	asm volatile("" ::: "memory");
-	return t;
-}
-
-static u64 time_loop(u64 loops, bool wide)
-{
-	u64 t = ticks();
-
-	if (wide)
-		asm volatile("1: nop\nnop\nnop\nnop\nnop\nnop\nnop\nnop\ndec %0\njnz 1b"
-			     : "+r" (loops) :: "cc");
-	else
-		asm volatile("1: dec %0\njnz 1b" : "+r" (loops) :: "cc");
-	return ticks() - t;
-}
-
-/*
- * Two loops of a known number of instructions must show exactly that number,
- * give or take what reading the counter costs. No real clock passes both.
- */
-static void check_clock(void)
-{
-	static const u64 loops = 100000;
-	u64 narrow = ULONG_MAX, wide = ULONG_MAX;
-
-	clock_cost = ULONG_MAX;
-	for (int i = 0; i < 50; i++) {
-		u64 t = ticks(), cost = ticks() - t;
-		u64 n = time_loop(loops, false), w = time_loop(loops, true);
-
-		clock_cost = cost < clock_cost ? cost : clock_cost;
-		narrow = n < narrow ? n : narrow;
-		wide = w < wide ? w : wide;
-	}
-	if (narrow < 2 * loops || narrow > 2 * loops + 100 ||
-	    wide < 10 * loops || wide > 10 * loops + 100)
-		die("no instruction counter: %lu instructions show as %lu, %lu as %lu (this needs qemu -icount shift=0)",
-		    2 * loops, narrow, 10 * loops, wide);
-	printf("clock: %lu instructions counted as %lu, %lu as %lu\n",
-	       2 * loops, narrow, 10 * loops, wide);
-}
-
 /* --- samples --- */
 
+/* Touches what samples go to: a fork before has made it copy-on-write. */
 static void begin(void)
 {
+	memset(samples, 0, sizeof(samples));
 	nr_samples = 0;
 }
 
@@ -303,9 +254,10 @@ static void fork_exit(enum mode mode, size_t span, size_t resident, bool touch)
 
 		if (!pid) {
 			if (touch) {
-				/* The first call takes faults of its own. */
+				/* The code and stack take faults of their own. */
 				long faults = minor_faults();
 
+				read_pages((char *)samples, PAGE);
 				faults = minor_faults();
 				read_pages(p, resident);
 				*child_faults = minor_faults() - faults;
@@ -483,9 +435,7 @@ int main(int argc, char **argv)
 	CPU_SET(0, &one);
 	if (sched_setaffinity(0, sizeof(one), &one))
 		die("sched_setaffinity: %s", strerror(errno));
-	/* Touched now, so that taking a sample never faults. */
-	memset(samples, 1, sizeof(samples));
-	check_clock();
+	clock_cost = check_clock();
 	if (csv)
 		fputs("label,what,subject,median,mean,min,runs\n", csv);
 	for (; optind < argc; optind++) {

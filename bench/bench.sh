@@ -1,0 +1,192 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# bench/bench.sh [--out DIR] [PART...]: measure what mshare costs and saves, and
+# print the tables of the README. Parts: clients, window, unrelated, scale, and
+# report, which prints what was measured before. Default: all of them.
+# docs/measuring.md says what each number means.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+out=$top/build/bench/results
+clients=1500
+
+die() { echo "mshare: bench: $*" >&2; exit 1; }
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--out)
+		[ $# -ge 2 ] || die "--out needs a directory"
+		out=$2
+		shift 2
+		;;
+	--help|-h)
+		sed -n 's/^# //p' "$0" | sed '1d'
+		exit 0
+		;;
+	-*) die "$1: unknown option" ;;
+	*) break ;;
+	esac
+done
+[ $# -gt 0 ] || set -- clients window unrelated scale report
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+# machine LOG OPTIONS -- PROGRAM ARGS: a kernel that was built before.
+machine() {
+	log=$1
+	shift
+	"$top/vm/vm.sh" --no-build --out "$out" --log "$out/$log.log" --timeout 1800 "$@" ||
+		die "$log: the measuring machine ended with status $?"
+}
+
+# Addresses that change from run to run change the number of page tables, too.
+counting() {
+	log=$1
+	shift
+	machine "$log" --icount --mem 2G --append norandmaps "$@"
+}
+
+kernel() { "$top/vm/kernel.sh" "$@" >&2 || die "no kernel"; }
+
+clients() {
+	kernel release
+	for mode in plain mshare; do
+		echo "clients: $clients processes, $mode"
+		machine "clients-$mode" --mem 3G --cpus 4 -- build/bench/clients \
+			--mode "$mode" --clients "$clients" --area 256M \
+			--interval 10 --csv "/out/clients-$mode.csv"
+	done
+}
+
+window() {
+	kernel release
+	echo "window: instructions, a window against ordinary shared memory"
+	counting window -- build/bench/cost --csv /out/window.csv --label release window
+}
+
+unrelated() {
+	kernel release off
+	for flavour in off release; do
+		echo "unrelated: instructions, kernel $flavour"
+		counting "unrelated-$flavour" --flavour "$flavour" -- \
+			build/bench/cost --csv "/out/unrelated-$flavour.csv" \
+			--label "$flavour" unrelated
+	done
+}
+
+scale() {
+	kernel release
+	echo "scale: throughput of first-touch faults, times one worker"
+	machine scale --mem 2G --cpus 4 -- build/bench/scale --csv /out/scale.csv
+}
+
+report_clients() {
+	awk -F, '
+		function size(kib) {
+			return kib < 1024 ? sprintf("%d KiB", kib) : sprintf("%.1f MiB", kib / 1024)
+		}
+		/^#/ || $1 == "mode" { next }
+		{ tables[$1, $2] = $5; faults[$1, $2] = $7; last = $2 }
+		END {
+			print "| processes | page tables, ordinary | page tables, mshare | faults of the last, ordinary | mshare |"
+			print "|---:|---:|---:|---:|---:|"
+			n = split("1 10 100 500 1500", points, " ")
+			for (i = 1; i <= n; i++) {
+				p = points[i]
+				printf "| %d | %s | %s | %d | %d |\n", p, size(tables["plain", p]),
+					size(tables["mshare", p]), faults["plain", p], faults["mshare", p]
+			}
+			printf "\nBytes of page tables per additional process: %.0f ordinary, %.1f mshare (target: at most 4096).\n",
+				(tables["plain", last] - tables["plain", 1]) * 1024 / (last - 1),
+				(tables["mshare", last] - tables["mshare", 1]) * 1024 / (last - 1)
+		}
+	' "$out/clients-plain.csv" "$out/clients-mshare.csv"
+}
+
+report_window() {
+	awk -F, '
+		$1 == "label" { next }
+		{ v[$2, $3] = $4 }
+		function line(what, name, plain, mshare, target) {
+			printf "| %s | %d | %d | %s | %s |\n", name, plain, mshare,
+				plain > 0 ? sprintf("%.3f", mshare / plain) : "", target
+		}
+		function pair(what, subject, name, target) {
+			line(what, name, v[what, "plain" subject], v[what, "mshare" subject], target)
+		}
+		END {
+			clear = v["clearing a page", "-"]
+			fault = "first-touch write fault"
+			print "| instructions of | ordinary | mshare | mshare / ordinary | target |"
+			print "|---|---:|---:|---:|---|"
+			pair(fault, "", "first-touch write fault", "at most 1.25")
+			line("", "the same without clearing the page", v[fault, "plain"] - clear,
+				v[fault, "mshare"] - clear, "")
+			pair("write to a resident page", "", "write to a page another process brought in", "no fault")
+			pair("faults of a second process", "", "faults of a second process, 8192 pages", "0")
+			pair("faults of a forked child", " 1G/128M resident", "faults of a forked child, 32768 pages", "0")
+			n = split("1G/0M 1G/128M 8G/0M 8G/128M", sizes, " ")
+			for (i = 1; i <= n; i++)
+				pair("mmap+munmap", " " sizes[i] " resident", "mmap + munmap, " sizes[i] " resident",
+					i == 1 ? "grows by units only" : "")
+			pair("mmap+read all+munmap", " 1G/128M resident", "mmap + read 128 MiB + munmap", "")
+			for (i = 1; i <= n; i++)
+				pair("fork+exit+wait", " " sizes[i] " resident", "fork + exit, " sizes[i] " resident",
+					i == 1 ? "independent of size and residency" : "")
+			pair("fork+read all+exit+wait", " 1G/128M resident", "fork + read 128 MiB + exit", "")
+			printf "\nFork and exit with nothing attached: %d instructions. Clearing a page: %d.\n",
+				v["fork+exit+wait", "nothing attached"], clear
+		}
+	' "$out/window.csv"
+}
+
+report_unrelated() {
+	awk -F, '
+		$1 == "label" { next }
+		{ v[$1, $2] = $4 }
+		$1 == "off" { order[++n] = $2 }
+		END {
+			print "| instructions of | kernel without mshare | kernel with mshare, unused | difference | target 0.5 % |"
+			print "|---|---:|---:|---:|---|"
+			for (i = 1; i <= n; i++) {
+				a = v["off", order[i]]
+				b = v["release", order[i]]
+				d = (b - a) / a * 100
+				printf "| %s | %.1f | %.1f | %+.2f %% | %s |\n", order[i], a, b, d,
+					d <= 0.5 ? "reached" : "not reached"
+			}
+		}
+	' "$out/unrelated-off.csv" "$out/unrelated-release.csv"
+}
+
+report_scale() {
+	awk -F, '
+		NR == 1 {
+			print "| workers | ordinary, times one | mshare, times one | mshare / ordinary |"
+			print "|---|---:|---:|---:|"
+			next
+		}
+		{ printf "| %d %s | %.2f | %.2f | %.2f |\n", $2, $1, $3, $4, $5 }
+	' "$out/scale.csv"
+}
+
+report() {
+	{
+		for part in clients window unrelated scale; do
+			[ -f "$out/$part.csv" ] || [ -f "$out/$part-mshare.csv" ] ||
+				[ -f "$out/$part-release.csv" ] || continue
+			[ "$part" = clients ] || echo
+			"report_$part"
+		done
+	} >"$out/numbers.md"
+	cat "$out/numbers.md"
+}
+
+make -s -C "$top/bench" OUT="$top/build/bench" || die "the benchmark programs do not build"
+for part in "$@"; do
+	case $part in
+	clients|window|unrelated|scale|report) "$part" ;;
+	*) die "$part: clients, window, unrelated, scale or report" ;;
+	esac
+done
