@@ -1,9 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm/kconfig.sh FLAVOUR SRC OBJ: make OBJ/.config from kernel/config/base and
-# kernel/config/FLAVOUR, and die if Kconfig refused an option they ask for.
+# vm/kconfig.sh [--partial] FLAVOUR SRC OBJ: make OBJ/.config from
+# kernel/config/base and kernel/config/FLAVOUR, and die if Kconfig refused an
+# option they ask for. --partial: the tree may not have mshare yet.
 set -eu
 
+partial=no
+if [ "$1" = --partial ]; then
+	partial=yes
+	shift
+fi
 flavour=$1 src=$2 obj=$3
 top=$(cd "$(dirname "$0")/.." && pwd)
 fragments="$top/kernel/config/base $top/kernel/config/$flavour"
@@ -48,6 +54,7 @@ lost=$(awk '
 		if (got != want) printf " %s=%s(is %s)", kv[1], want, got
 	}
 ' "$obj/.config" "$obj/.wanted")
+[ "$partial" = no ] || lost=$(printf '%s' "$lost" | sed 's/ CONFIG_MSHARE[A-Z_]*=y(is n)//g')
 [ -z "$lost" ] || die "refused by Kconfig:$lost"
 
 echo "$sum" >"$obj/.config.sum"

@@ -19,7 +19,7 @@ if ! flock -n 9; then
 	flock 9
 fi
 
-"$top/kernel/apply" "$build"
+MSHARE_KERNEL_LOCKED=$build "$top/kernel/apply" "$build"
 
 # The same objects are found again by a clone elsewhere, hence no absolute paths.
 cc=gcc

@@ -190,17 +190,23 @@ elif [ "$accel" = tcg ]; then
 else
 	set -- "$@" -accel kvm
 fi
-set -- "$@" -smp "$cpus"
+# A socket each, or the processors of two nodes would share a cache.
+set -- "$@" -smp "cpus=$cpus,sockets=$cpus"
 
 if [ -n "$pmem" ]; then
-	machine=$machine,nvdimm=on
+	# Ordinary memory behind the rest, above 4 GiB, which the kernel is told to
+	# take for persistent memory with struct pages, as DAX needs them. (An
+	# NVDIMM of QEMU would need a namespace set up first.)
 	pmem=$(numfmt --from=iec "$pmem")
-	set -- "$@" -m "size=${bytes}B,slots=2,maxmem=$((bytes + pmem))B" \
-		-object "memory-backend-ram,id=pmem,size=$pmem" \
-		-device nvdimm,memdev=pmem
-else
-	set -- "$@" -m "size=${bytes}B"
+	low=2147483648
+	[ "$bytes" -gt "$low" ] || low=$bytes
+	# on a section boundary
+	bytes=$((low + (bytes - low + 134217727) / 134217728 * 134217728))
+	machine=$machine,max-ram-below-4g=$low
+	append="$append memmap=$pmem!$((4294967296 + bytes - low))"
+	bytes=$((bytes + pmem))
 fi
+set -- "$@" -m "size=${bytes}B"
 if [ "$numa" -gt 1 ]; then
 	[ "$cpus" -ge "$numa" ] || die "--numa $numa needs as many processors"
 	# Whole 2 MiB per node; the last takes what is left.
@@ -227,7 +233,7 @@ fi
 
 set -- qemu-system-x86_64 -M "$machine" -cpu max "$@" \
 	-kernel "$image" -initrd "$cpio" \
-	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=nowatchdog$append" \
+	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=reliable$append" \
 	-chardev "file,id=console,path=$console" -serial chardev:console \
 	-device virtio-serial-pci -chardev stdio,id=program,signal=off \
 	-device virtconsole,chardev=program \

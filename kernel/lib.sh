@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034,SC2154
+# What the scripts beside it share. Expects $top and $me.
+
+die() { echo "mshare: $me: $*" >&2; exit 1; }
+say() { echo "$me: $*"; }
+
+# read_supported: series, tested, package and patches of the base kernel.
+read_supported() {
+	series='' tested='' package=''
+	while read -r series tested package; do
+		case $series in ''|'#'*) continue ;; esac
+		break
+	done <"$top/SUPPORTED"
+	[ -n "$package" ] || die "SUPPORTED names no kernel"
+	patches=$top/kernel/patches/$series
+	tarball=${MSHARE_KERNEL_TARBALL:-/usr/src/$package.tar.xz}
+}
+
+# list_hooks: the file names in the series, in order.
+list_hooks() {
+	[ ! -f "$patches/series" ] ||
+		sed 's/[[:space:]]*#.*//; /^[[:space:]]*$/d' "$patches/series"
+}
+
+# touched PATCH: names of the files that it changes, adds or removes.
+touched() {
+	sed -n 's,^\(---\|+++\) [ab]/\([^[:space:]]*\).*,\2,p' "$1" | sort -u
+}
+
+# list_new: the files of kernel/new.
+list_new() {
+	[ ! -d "$top/kernel/new" ] ||
+		(cd "$top/kernel/new" && find . -type f ! -name '.*' |
+			sed 's|^\./||' | LC_ALL=C sort)
+}
+
+# changed_lines PATCH: added and removed lines.
+changed_lines() {
+	# The head of a mail can hold lines that start with a dash.
+	awk '/^diff --git/ { body = 1; next }
+	     /^-- $/ { body = 0 }
+	     body && (/^\+/ || /^-/) && !/^(\+\+\+|---) / { n++ }
+	     END { print n + 0 }' "$1"
+}
+
+# An identity for trees that nobody mails from as they are.
+set_identity() {
+	git config user.name >/dev/null 2>&1 || git config user.name mshare
+	git config user.email >/dev/null 2>&1 || git config user.email mshare@localhost
+	git config commit.gpgsign false
+	git config core.hooksPath /dev/null
+}
