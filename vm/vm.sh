@@ -33,6 +33,7 @@ usage() {
 	  --allow-oom     the OOM killer's lines are expected
 	  --allow REGEX   lines of the log that match are expected
 	  --leaks         look for leaked kernel memory at the end (debug only)
+	  --qemu ARGS     more arguments for QEMU, for example -s for a debugger
 	  --no-build      take the kernel as it is
 	END
 }
@@ -40,7 +41,7 @@ usage() {
 die() { echo "mshare: vm: $*" >&2; exit 125; }
 
 flavour=release mem='' cpus=4 append='' icount=no accel=tcg swap='' disk='' pmem=''
-numa=1 out='' timeout='' log='' allow='' leaks=no build=yes env=''
+numa=1 out='' timeout='' log='' allow='' leaks=no build=yes env='' qemu_args=''
 
 # A word as the shell reads it back, whatever is in it.
 quote() {
@@ -51,7 +52,7 @@ need() { [ "$1" -ge 2 ] || die "$2 needs a value"; }
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--flavour|--mem|--cpus|--append|--accel|--swap|--disk|--pmem|--numa|--out|--env|--timeout|--log|--allow)
+	--flavour|--mem|--cpus|--append|--accel|--swap|--disk|--pmem|--numa|--out|--env|--timeout|--log|--allow|--qemu)
 		need $# "$1" ;;
 	esac
 	case $1 in
@@ -78,6 +79,7 @@ export ${2%%=*}=$(quote "${2#*=}")"
 	--allow) allow="${allow:+$allow|}$2"; shift ;;
 	--allow-oom) allow="${allow:+$allow|}Out of memory: Killed|out of memory: Killed" ;;
 	--leaks) leaks=yes ;;
+	--qemu) qemu_args="$qemu_args $2"; shift ;;
 	--no-build) build=no ;;
 	--help|-h) usage; exit 0 ;;
 	--) shift; break ;;
@@ -231,7 +233,8 @@ if [ -n "$out" ]; then
 		-device virtio-9p-pci,fsdev=out,mount_tag=out
 fi
 
-set -- qemu-system-x86_64 -M "$machine" -cpu max "$@" \
+# shellcheck disable=SC2086 # several arguments in one word
+set -- qemu-system-x86_64 $qemu_args -M "$machine" -cpu max "$@" \
 	-kernel "$image" -initrd "$cpio" \
 	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=reliable$append" \
 	-chardev "file,id=console,path=$console" -serial chardev:console \
