@@ -44,6 +44,18 @@ changed_lines() {
 	     END { print n + 0 }' "$1"
 }
 
+# checkpatch ARGS: its findings and status. What it says on stderr comes from a
+# helper that checks SPDX lines; vm/lint.sh does that.
+checkpatch() {
+	perl "$src/scripts/checkpatch.pl" --root="$src" --strict --no-summary \
+		--quiet --terse --show-types "$@" 2>/dev/null
+}
+
+# Not for the kernel alone: advice about helpers and rules that programs in user
+# space do not have.
+not_for_programs=VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,ENOSYS,BIT_MACRO,CAMELCASE
+not_for_programs=$not_for_programs,INCLUDE_LINUX,ARCH_INCLUDE_LINUX,EMBEDDED_FUNCTION_NAME
+
 # An identity for trees that nobody mails from as they are.
 set_identity() {
 	git config user.name >/dev/null 2>&1 || git config user.name mshare

@@ -9,6 +9,9 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$top/build/kernel
 src=$build/src
+me=lint
+# shellcheck source=kernel/lib.sh
+. "$top/kernel/lib.sh"
 cd "$top"
 
 quick=no
@@ -62,25 +65,21 @@ status=0
 shellcheck -x -P "$top" $scripts >"$out" 2>&1 || status=$?
 check "shellcheck" $status
 
-# style NAME IGNORED FILES: whole files, so nothing to say about MAINTAINERS. What
-# checkpatch says on stderr comes from its SPDX helper, whose work is done above.
+# style NAME IGNORED FILES: whole files, so nothing to say about MAINTAINERS.
 style() {
 	name=$1 ignored=$2
 	shift 2
 	[ $# -gt 0 ] || return 0
 	status=0
-	perl "$src/scripts/checkpatch.pl" --root="$src" --strict --no-summary --quiet \
-		--terse --show-types --ignore "FILE_PATH_CHANGES,$ignored" \
-		-f "$@" >"$out" 2>/dev/null || status=$?
+	checkpatch --ignore "FILE_PATH_CHANGES,$ignored" -f "$@" >"$out" || status=$?
 	check "checkpatch --strict, $name" $status
 }
 # linux/mshare.h is where asm/mshare.h has to be included.
 # shellcheck disable=SC2046
 style "kernel" INCLUDE_LINUX \
 	$(files 'kernel/new/*.[ch]' | grep -v '^kernel/new/tools/')
-# What is advice about kernel helpers that programs do not have.
 # shellcheck disable=SC2046
-style "programs" VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,ENOSYS,BIT_MACRO,INCLUDE_LINUX,EMBEDDED_FUNCTION_NAME \
+style "programs" "$not_for_programs" \
 	$(files '*.[ch]' | grep -v '^kernel/new/'; files 'kernel/new/tools/*.[ch]')
 
 status=0
@@ -91,10 +90,15 @@ check "nothing left to do in the code" $status
 if [ "$quick" = no ] && [ -d "$src/mm/mshare" ]; then
 	"$top/vm/kconfig.sh" release "$src" "$build/sparse"
 	status=0
-	make -C "$src" O="$build/sparse" -j"$(nproc)" C=2 prepare mm/mshare/ >"$out" 2>&1 || status=$?
-	# The kernel's own headers make sparse talk, too.
-	grep -E '(^|/)(mm/mshare/|include/(linux/mshare|uapi/linux/msharefs))[^ ]*: (warning|error)' "$out" >"$out.ours" && status=1
-	mv "$out.ours" "$out"
+	if make -C "$src" O="$build/sparse" -j"$(nproc)" C=2 prepare mm/mshare/ >"$out" 2>&1; then
+		# The kernel's own headers make sparse talk, too.
+		grep -E '(^|/)(mm/mshare/|include/(linux/mshare|uapi/linux/msharefs))[^ ]*: (warning|error)' \
+			"$out" >"$out.ours" && status=1
+		grep -q '^  CHECK .*mm/mshare/' "$out" || { echo "sparse did not run" >"$out.ours"; status=1; }
+		mv "$out.ours" "$out"
+	else
+		status=1
+	fi
 	check "sparse" $status
 
 	: >"$out"
