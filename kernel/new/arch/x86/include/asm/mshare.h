@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_X86_MSHARE_H
+#define _ASM_X86_MSHARE_H
+
+#include <linux/cpumask.h>
+#include <linux/mm_types.h>
+#include <asm/elf.h>
+#include <asm/page.h>
+#include <asm/pgtable.h>
+#include <asm/tlbflush.h>
+
+/*
+ * A link is an ordinary table entry at the PUD level. The MMU takes the AND
+ * of the R/W bits of all levels, so without R/W nothing below can be written
+ * through it, whatever the leaves say. pud_bad() accepts both kinds; it would
+ * not accept NX or a software bit, and generic code clears what it finds bad.
+ */
+static inline pud_t arch_mshare_mk_link(pmd_t *table, bool write)
+{
+	pudval_t prot = _PAGE_TABLE;
+
+	if (!write)
+		prot &= ~(pudval_t)_PAGE_RW;
+	return __pud(prot | __pa(table));
+}
+
+static inline bool arch_mshare_link_write(pud_t link)
+{
+	return pud_flags(link) & _PAGE_RW;
+}
+
+/*
+ * Note that every translation that @mm may have cached is stale, and add the
+ * CPUs that may be using it to @mask. The increment orders the caller's page
+ * table changes before the reads of @mask, see inc_mm_tlb_gen(). CPUs that do
+ * not run @mm now find the new generation when they switch to it.
+ */
+static inline void arch_mshare_flush_add(struct cpumask *mask,
+					 struct mm_struct *mm)
+{
+	inc_mm_tlb_gen(mm);
+	cpumask_or(mask, mask, mm_cpumask(mm));
+}
+
+void arch_mshare_flush(const struct cpumask *mask);
+
+/*
+ * Where mmap(2) may place a window: below @base when searching top down, else
+ * below @end. Addresses above 2^47 are given only to those who ask with @hint.
+ */
+static inline void arch_mshare_mmap_limits(unsigned long hint,
+					   unsigned long *base,
+					   unsigned long *end)
+{
+	bool compat = in_32bit_syscall();
+	bool full = !compat && hint > DEFAULT_MAP_WINDOW;
+
+	*base = get_mmap_base(0);
+	if (full)
+		*base += TASK_SIZE_MAX - DEFAULT_MAP_WINDOW;
+	*end = compat ? task_size_32bit() : task_size_64bit(full);
+}
+
+#endif /* _ASM_X86_MSHARE_H */

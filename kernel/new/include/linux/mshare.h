@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * mshare: what the rest of mm needs to know about shared page tables.
+ *
+ * A region is a piece of address space that lives in a host mm no task runs
+ * on. A window is a VMA through which a process sees the region: it holds no
+ * page table entries of its own, only links, PUD entries that point at the
+ * PMD pages of the host mm. See mm/mshare/internal.h for the protocol.
+ *
+ * Everything here compiles to nothing without CONFIG_MSHARE: VM_MSHARE is
+ * then VM_NONE, vma_is_mshare() is constant false, and the calls behind it
+ * are dropped.
+ */
+#ifndef _LINUX_MSHARE_H
+#define _LINUX_MSHARE_H
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+struct mem_cgroup;
+struct mmu_gather;
+struct pt_regs;
+
+/* The VMA is a window of an mshare region. */
+static inline bool vma_is_mshare(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MSHARE;
+}
+
+vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
+			unsigned int flags, struct pt_regs *regs);
+vm_fault_t mshare_host_fault(struct vm_area_struct *host_vma,
+			     unsigned long address, unsigned int flags);
+void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 unsigned long start, unsigned long end);
+int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src);
+long mshare_change_protection(struct mmu_gather *tlb,
+			      struct vm_area_struct *vma, unsigned long start,
+			      unsigned long end, unsigned long cp_flags);
+int mshare_madvise(struct vm_area_struct *vma, unsigned long behavior);
+struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
+					    unsigned long *address,
+					    bool *mmap_locked);
+void mshare_unlock_host_vma(struct vm_area_struct *host_vma, bool mmap_locked);
+bool mshare_dump_skip(struct vm_area_struct *host_vma, unsigned long address);
+
+#ifdef CONFIG_MSHARE
+
+#include <asm/mshare.h>
+
+/* No task runs on @mm: it owns the VMAs and page tables of a region. */
+static inline bool mm_is_mshare_host(const struct mm_struct *mm)
+{
+	return mm->mshare_region;
+}
+
+/*
+ * An entry that a lockless walker meets at the PUD level may be a read-only
+ * link above writable leaves: the leaf alone does not tell whether a write
+ * is allowed (I6).
+ */
+static inline bool mshare_pud_permits(pud_t pud, bool write)
+{
+	return !write || arch_mshare_link_write(pud);
+}
+
+struct mem_cgroup *mshare_host_memcg(struct mm_struct *host);
+bool mshare_mm_has_windows(struct mm_struct *mm);
+
+#else
+
+static inline bool mm_is_mshare_host(const struct mm_struct *mm)
+{
+	return false;
+}
+
+static inline bool mshare_pud_permits(pud_t pud, bool write)
+{
+	return true;
+}
+
+static inline struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
+{
+	return NULL;
+}
+
+static inline bool mshare_mm_has_windows(struct mm_struct *mm)
+{
+	return false;
+}
+
+#endif /* CONFIG_MSHARE */
+#endif /* _LINUX_MSHARE_H */

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * mshare: page tables shared between processes
+ *
+ *     process A            host mm of the region         process B
+ *     PUD entry  ───────►  PMD page ◄───────────────────  PUD entry
+ *     (link, RW)              │                           (link, RO)
+ *                             └─ PTE pages, leaves: once, for everyone
+ *
+ * The engine (region, window, link, fault, flush) knows nothing of the file
+ * system in front of it (fs.c).
+ *
+ * Invariants, each with the place that keeps it:
+ *
+ * I1  A page-table page that a link points at is not freed while a link to it
+ *     exists or a CPU could still walk it. PMD pages and what is above them
+ *     in a host mm stay until the region is destroyed (free_pmd_range() asks
+ *     mm_is_mshare_host()), and a region is destroyed only after the last
+ *     window has dropped its vm_file.
+ * I2  A link is retired in this order: clear it, flush the process over the
+ *     whole unit with paging-structure caches and lazy CPUs, then drop the
+ *     reference that keeps the tables. The flush sends IPIs, or on
+ *     paravirtual hosts tables are freed by RCU, so GUP-fast, which runs with
+ *     interrupts off, is over before a table is freed. The reference is
+ *     vm_file, which remove_vma() drops after tlb_finish_mmu().
+ * I3  A window is on its region's list before its first link is visible, and
+ *     until its last link is cleared and flushed (window.c).
+ * I4  Whoever clears or tightens a leaf flushes through the host mm, which
+ *     reaches every process on the list (flush.c), before the page is freed
+ *     or the caller told.
+ * I5  Nobody edits a leaf through a window: walkers skip it, or go on with
+ *     the host VMA under the locks of the host mm.
+ * I6  No path gives more access than the window: the link's write bit for the
+ *     CPU, mshare_pud_permits() for GUP-fast, the window's VM flags for the
+ *     rest. A window without read permission has no links at all.
+ * I7  Links are removed in the zap phase of an unmap, mshare_unlink_range()
+ *     called by unmap_page_range().
+ * I8  RSS and page-table bytes of a region are the host mm's. A link is
+ *     counted nowhere; the PUD page that holds it is the process's.
+ * I9  Nothing outlives the last reference: mshare_region_destroy() frees the
+ *     host mm, its tables, the notifier and the memory cgroup reference.
+ *
+ * Lock order, outermost first:
+ *
+ *   mmap_lock of the process
+ *     window VMA lock (fault path, read)
+ *     region->lock
+ *       mmap_lock of the host mm
+ *         VMA lock of the host mm (fault path, read)
+ *           i_mmap_rwsem, folio locks, ...
+ *             page table locks
+ *               region->windows_lock (leaf), or RCU to walk the list
+ *
+ * A fault that holds only VMA locks never waits for an mmap_lock: it tries,
+ * and else asks its caller to come back with the process's mmap_lock.
+ */
+#ifndef _MM_MSHARE_INTERNAL_H
+#define _MM_MSHARE_INTERNAL_H
+
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mshare.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/spinlock.h>
+
+/* Windows and sizes are multiples of what one link covers. */
+#define MSHARE_UNIT		PUD_SIZE
+#define MSHARE_UNIT_MASK	(~(MSHARE_UNIT - 1))
+
+/*
+ * Where a region starts in its host mm. Not 0, so that no host address looks
+ * like a NULL pointer, and aligned for links one level further up.
+ */
+#define MSHARE_HOST_BASE	P4D_SIZE
+
+/* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
+#define MSHARE_MAX_SIZE		(1ULL << 46)
+
+/**
+ * struct mshare_region - memory whose page tables are shared
+ * @host: the mm that owns VMAs and page tables; no task runs on it
+ * @memcg: pays for page tables and memory: the creator's
+ * @notifier: tells the region of every TLB flush of @host
+ * @lock: serialises changes of size and set-up of windows
+ * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. @lock
+ * @start: address of the first window ever made, 0 before. @lock
+ * @windows_lock: protects @windows against changes
+ * @windows: all windows; walked under RCU by flush.c
+ */
+struct mshare_region {
+	struct mm_struct *host;
+	struct mem_cgroup *memcg;
+	struct mmu_notifier notifier;
+	struct mutex lock;
+	u64 size;
+	u64 start;
+	spinlock_t windows_lock;
+	struct list_head windows;
+};
+
+/**
+ * struct mshare_window - what a window VMA's vm_private_data points at
+ * @node: in region->windows
+ * @region: kept by vma->vm_file
+ * @mm: the process; a reference by mmgrab() until @rcu has run, so that a
+ *	flush that still sees the window can look at it
+ * @vma: the window's VMA, valid while on the list
+ * @spare: allocated by may_split() for the VMA that a split is about to make
+ * @rcu: delays freeing until flushes that see the window are done
+ */
+struct mshare_window {
+	struct list_head node;
+	struct mshare_region *region;
+	struct mm_struct *mm;
+	struct vm_area_struct *vma;
+	struct mshare_window *spare;
+	struct rcu_head rcu;
+};
+
+/* Address in the host mm of what @address is in window @vma. */
+static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
+						unsigned long address)
+{
+	return MSHARE_HOST_BASE + ((u64)vma->vm_pgoff << PAGE_SHIFT) +
+	       (address - vma->vm_start);
+}
+
+static inline struct mshare_region *
+mshare_window_region(struct vm_area_struct *vma)
+{
+	struct mshare_window *window = vma->vm_private_data;
+
+	return window->region;
+}
+
+/*
+ * The MMU knows no entry that may be executed or nothing at all but not read,
+ * so a window that may not be read is not linked. See mshare_fault().
+ */
+static inline bool mshare_vma_linkable(struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_READ | VM_WRITE);
+}
+
+/* region.c */
+struct mshare_region *mshare_region_create(void);
+void mshare_region_destroy(struct mshare_region *region);
+int mshare_region_resize(struct mshare_region *region, u64 size);
+int mshare_region_map(struct mshare_region *region, struct file *file,
+		      u64 offset, u64 size, pgoff_t pgoff,
+		      vm_flags_t vm_flags);
+
+/* window.c */
+int mshare_window_mmap(struct mshare_region *region,
+		       struct vm_area_struct *vma);
+bool mshare_windows_beyond(struct mshare_region *region, u64 offset);
+
+/* link.c */
+int mshare_link_unit(struct vm_area_struct *vma, unsigned long address);
+int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
+		      unsigned long end);
+bool mshare_range_linked(struct vm_area_struct *vma);
+
+/* flush.c */
+extern const struct mmu_notifier_ops mshare_notifier_ops;
+
+/* stat.c */
+enum mshare_stat {
+	MSHARE_STAT_REGIONS,
+	MSHARE_STAT_WINDOWS,
+	NR_MSHARE_STATS
+};
+
+void mshare_stat_add(enum mshare_stat item, long n);
+int mshare_stat_init(void);
+
+#endif /* _MM_MSHARE_INTERNAL_H */

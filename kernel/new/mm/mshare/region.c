@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mshare regions: the host mm and what is mapped in it
+ *
+ * A region lives as long as the front end keeps it, which is as long as a
+ * name, an open file or a window refers to it. No task owns it: host->owner
+ * is NULL, and the memory cgroup of the creator is held by the region. So
+ * nothing happens to it when the creator exits.
+ */
+#include <linux/file.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+
+#include <asm/tlb.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/*
+ * A fault takes the mmap_lock of a host mm inside that of a process. Lockdep
+ * has to know that they are not the same.
+ */
+static struct lock_class_key mshare_host_mmap_lock_key;
+
+static struct mm_struct *alloc_host_mm(void)
+{
+	struct mm_struct *host = mm_alloc();
+
+	if (!host)
+		return NULL;
+	lockdep_set_class(&host->mmap_lock, &mshare_host_mmap_lock_key);
+	host->task_size = TASK_SIZE_MAX;
+	/* mm_alloc() made it like the caller's: no THP, mlockall(), MDWE ... */
+	host->flags = 0;
+	host->def_flags = 0;
+#ifdef CONFIG_MEMCG
+	/* Not reference counted: would dangle when the creator exits. */
+	RCU_INIT_POINTER(host->owner, NULL);
+#endif
+	return host;
+}
+
+/*
+ * exit_mmap() has removed the VMAs, but frees tables only where VMAs were,
+ * and the PMD level and above not at all in a host mm. Nobody is attached:
+ * every link was cleared and flushed before its window let go of the region
+ * (I2), so the tables can go.
+ */
+static void free_host_tables(struct mm_struct *host)
+{
+	struct mmu_gather tlb;
+
+	host->mshare_region = NULL;
+	tlb_gather_mmu(&tlb, host);
+	free_pgd_range(&tlb, MSHARE_HOST_BASE,
+		       MSHARE_HOST_BASE + MSHARE_MAX_SIZE, 0, 0);
+	tlb_finish_mmu(&tlb);
+}
+
+/**
+ * mshare_region_create - make an empty region
+ *
+ * Charged to the caller's memory cgroup, now and later.
+ *
+ * Context: may sleep; no mm locks held.
+ * Return: the region, or an ERR_PTR: -ENOMEM, -EINTR.
+ */
+struct mshare_region *mshare_region_create(void)
+{
+	struct mshare_region *region;
+	int err = -ENOMEM;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&region->lock);
+	spin_lock_init(&region->windows_lock);
+	INIT_LIST_HEAD(&region->windows);
+	region->memcg = get_mem_cgroup_from_mm(current->mm);
+
+	region->host = alloc_host_mm();
+	if (!region->host)
+		goto put_memcg;
+	region->host->mshare_region = region;
+
+	region->notifier.ops = &mshare_notifier_ops;
+	err = mmu_notifier_register(&region->notifier, region->host);
+	if (err)
+		goto put_host;
+
+	mshare_stat_add(MSHARE_STAT_REGIONS, 1);
+	return region;
+
+put_host:
+	region->host->mshare_region = NULL;
+	mmput(region->host);
+put_memcg:
+	mem_cgroup_put(region->memcg);
+	kfree(region);
+	return ERR_PTR(err);
+}
+
+/**
+ * mshare_region_destroy - free a region with all its memory
+ * @region: no window is left, and nobody can make one
+ *
+ * Context: may sleep. current->mm may be NULL.
+ */
+void mshare_region_destroy(struct mshare_region *region)
+{
+	struct mm_struct *host = region->host;
+
+	VM_WARN_ON_ONCE(!list_empty(&region->windows));
+	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
+
+	mmu_notifier_unregister(&region->notifier, host);
+	mmgrab(host);
+	mmput(host);
+	free_host_tables(host);
+	mmdrop(host);
+
+	mem_cgroup_put(region->memcg);
+	mshare_stat_add(MSHARE_STAT_REGIONS, -1);
+	kfree(region);
+}
+
+/*
+ * Who pays for memory that is faulted into @host. The region holds the
+ * reference, and faults hold the region.
+ */
+struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
+{
+	return host->mshare_region->memcg;
+}
+
+static bool mapped_beyond(struct mshare_region *region, u64 offset)
+{
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(region->host);
+	vma = find_vma(region->host, MSHARE_HOST_BASE + offset);
+	mmap_read_unlock(region->host);
+	return vma;
+}
+
+/**
+ * mshare_region_resize - set the size of a region
+ * @region: with region->lock held
+ * @size: bytes
+ *
+ * Return: 0, -EINVAL when @size is not a multiple of the unit, -EFBIG, -EBUSY
+ * when a mapping or a window is where the region is to end.
+ */
+int mshare_region_resize(struct mshare_region *region, u64 size)
+{
+	lockdep_assert_held(&region->lock);
+
+	if (!IS_ALIGNED(size, MSHARE_UNIT))
+		return -EINVAL;
+	if (size > MSHARE_MAX_SIZE)
+		return -EFBIG;
+	if (size < region->size &&
+	    (mapped_beyond(region, size) ||
+	     mshare_windows_beyond(region, size)))
+		return -EBUSY;
+	region->size = size;
+	return 0;
+}
+
+/**
+ * mshare_region_map - map an object into a region
+ * @region: with region->lock held
+ * @file: the object
+ * @offset: where in the region, page-aligned; nothing is mapped there
+ * @size: bytes, page-aligned; @offset + @size is within the region
+ * @pgoff: offset in the object, in pages
+ * @vm_flags: access and sharing flags of the new VMA
+ *
+ * Context: may be called under the mmap_lock of a process.
+ * Return: 0, -ENOMEM, -EINTR, or what the object's mmap method returns.
+ */
+int mshare_region_map(struct mshare_region *region, struct file *file,
+		      u64 offset, u64 size, pgoff_t pgoff,
+		      vm_flags_t vm_flags)
+{
+	struct mm_struct *host = region->host;
+	struct vm_area_struct *vma;
+	int err;
+
+	lockdep_assert_held(&region->lock);
+
+	if (mmap_write_lock_killable(host))
+		return -EINTR;
+
+	err = -ENOMEM;
+	vma = vm_area_alloc(host);
+	if (!vma)
+		goto unlock;
+	vma_set_range(vma, MSHARE_HOST_BASE + offset,
+		      MSHARE_HOST_BASE + offset + size, pgoff);
+	/* As mmap(2) does: without it soft-dirty tracking protects pages. */
+	vm_flags_init(vma, vm_flags | VM_SOFTDIRTY);
+	vma->vm_file = get_file(file);
+
+	err = mmap_file(file, vma);
+	if (err)
+		goto free_vma;
+	vma_set_page_prot(vma);
+
+	err = insert_vm_struct(host, vma);
+	if (err)
+		goto close_vma;
+	mmap_write_unlock(host);
+	return 0;
+
+close_vma:
+	vma_close(vma);
+free_vma:
+	fput(file);
+	vm_area_free(vma);
+unlock:
+	mmap_write_unlock(host);
+	return err;
+}
