@@ -8,7 +8,7 @@ packages_of() {
 		patch perl cpio kmod xz-utils ccache linux-source-6.12 ;;
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc libc6-dev make ;;
-	demo)	echo gcc libc6-dev gnuplot-nox ;;
+	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
 	lint)	echo git perl shellcheck sparse coccinelle ;;
 	esac
