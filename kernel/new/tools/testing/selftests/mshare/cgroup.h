@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Memory cgroups (version 2), for tests. */
+#ifndef MSHARE_CGROUP_H
+#define MSHARE_CGROUP_H
+
+#include <linux/magic.h>
+
+#define CG_ROOT "/sys/fs/cgroup"
+
+/* Makes cgroup @name; -errno. */
+static inline int cg_create(const char *name)
+{
+	char path[128];
+	struct statfs sf;
+
+	if (statfs(CG_ROOT, &sf) || sf.f_type != CGROUP2_SUPER_MAGIC) {
+		if (mount("cgroup2", CG_ROOT, "cgroup2", 0, NULL))
+			return -errno;
+	}
+	write_file(CG_ROOT "/cgroup.subtree_control", "+memory");
+	snprintf(path, sizeof(path), CG_ROOT "/%s", name);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), CG_ROOT "/%s/memory.stat", name);
+	return access(path, R_OK) ? -errno : 0;
+}
+
+static inline int cg_write(const char *name, const char *file,
+			   const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CG_ROOT "/%s/%s", name, file);
+	return write_file(path, text);
+}
+
+/* The calling process goes there; NULL is the root. */
+static inline int cg_enter(const char *name)
+{
+	return name ? cg_write(name, "cgroup.procs", "0") :
+		      write_file(CG_ROOT "/cgroup.procs", "0");
+}
+
+static inline int cg_remove(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CG_ROOT "/%s", name);
+	for (int i = 0; i < 100; i++) {
+		if (!rmdir(path))
+			return 0;
+		if (errno != EBUSY)
+			break;
+		usleep(20000);
+	}
+	return -errno;
+}
+
+static inline long cg_stat(const char *name, const char *field)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CG_ROOT "/%s/memory.stat", name);
+	return file_field(path, field);
+}
+
+/* The counts are folded every two seconds only: waits for @want. */
+static inline long cg_stat_settles(const char *name, const char *field,
+				   long want)
+{
+	long now = cg_stat(name, field);
+
+	for (int i = 0; i < 60 && now != want; i++) {
+		usleep(100000);
+		now = cg_stat(name, field);
+	}
+	return now;
+}
+
+static inline long cg_dying(void)
+{
+	return file_field(CG_ROOT "/cgroup.stat", "nr_dying_descendants");
+}
+
+/* For peers. */
+static inline long op_enter(const long *a)
+{
+	return cg_enter((char *)a[0]);
+}
+
+#endif
