@@ -13,16 +13,12 @@
  * Regions can be named and their size can be changed by anyone the file mode
  * allows; read() tells { start, size }, see struct mshare_info.
  */
-#include <linux/cleanup.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/mman.h>
 #include <linux/mount.h>
-#include <linux/namei.h>
 #include <linux/pagemap.h>
-#include <linux/parser.h>
-#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -183,8 +179,7 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
  * A free range of whole units. Top down from the same place as other mappings,
  * so that the table a link goes into is often there already.
  */
-static unsigned long find_unit_area(unsigned long hint, unsigned long len,
-				    unsigned long flags)
+static unsigned long find_unit_area(unsigned long hint, unsigned long len)
 {
 	struct vm_unmapped_area_info info = {};
 	unsigned long base, end, addr;
@@ -232,7 +227,7 @@ static unsigned long msharefs_get_unmapped_area(struct file *file,
 		    (!prev || addr >= vm_end_gap(prev)))
 			return addr;
 	}
-	return find_unit_area(addr, len, flags);
+	return find_unit_area(addr, len);
 }
 
 static int msharefs_resize(struct inode *inode, u64 size, bool shrink)

@@ -2,10 +2,10 @@
 /*
  * mshare: page tables shared between processes
  *
- *     process A            host mm of the region         process B
- *     PUD entry  ───────►  PMD page ◄───────────────────  PUD entry
- *     (link, RW)              │                           (link, RO)
- *                             └─ PTE pages, leaves: once, for everyone
+ *     process A        host mm of the region      process B
+ *     PUD entry  --->  PMD page  <--------------  PUD entry
+ *     (link, RW)          |                       (link, RO)
+ *                         +-- PTE pages, leaves: once, for everyone
  *
  * The engine (region, window, link, fault, flush) knows nothing of the file
  * system in front of it (fs.c).
@@ -63,6 +63,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 /* Windows and sizes are multiples of what one link covers. */
 #define MSHARE_UNIT		PUD_SIZE
@@ -75,7 +76,7 @@
 #define MSHARE_HOST_BASE	P4D_SIZE
 
 /* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
-#define MSHARE_MAX_SIZE		(1ULL << 46)
+#define MSHARE_MAX_SIZE		BIT_ULL(46)
 
 /**
  * struct mshare_region - memory whose page tables are shared
@@ -103,11 +104,11 @@ struct mshare_region {
  * struct mshare_window - what a window VMA's vm_private_data points at
  * @node: in region->windows
  * @region: kept by vma->vm_file
- * @mm: the process; a reference by mmgrab() until @rcu has run, so that a
- *	flush that still sees the window can look at it
+ * @mm: the process; a reference by mmgrab() until @free_work has run, so that
+ *	a flush that still sees the window can look at it
  * @vma: the window's VMA, valid while on the list
  * @spare: allocated by may_split() for the VMA that a split is about to make
- * @rcu: delays freeing until flushes that see the window are done
+ * @free_work: frees when the flushes that see the window are done
  */
 struct mshare_window {
 	struct list_head node;
@@ -115,7 +116,7 @@ struct mshare_window {
 	struct mm_struct *mm;
 	struct vm_area_struct *vma;
 	struct mshare_window *spare;
-	struct rcu_head rcu;
+	struct rcu_work free_work;
 };
 
 /* Address in the host mm of what @address is in window @vma. */

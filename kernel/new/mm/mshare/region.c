@@ -10,7 +10,6 @@
 #include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
-#include <linux/security.h>
 #include <linux/slab.h>
 
 #include <asm/tlb.h>

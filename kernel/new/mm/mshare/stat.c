@@ -24,6 +24,7 @@ static ssize_t regions_show(struct kobject *kobj, struct kobj_attribute *attr,
 {
 	return stat_show(buf, MSHARE_STAT_REGIONS);
 }
+
 static struct kobj_attribute regions_attr = __ATTR_RO(regions);
 
 static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -31,6 +32,7 @@ static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr,
 {
 	return stat_show(buf, MSHARE_STAT_WINDOWS);
 }
+
 static struct kobj_attribute windows_attr = __ATTR_RO(windows);
 
 static struct attribute *mshare_attrs[] = {

@@ -10,6 +10,7 @@
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "internal.h"
 
@@ -33,9 +34,11 @@ static void free_window(struct mshare_window *window)
 	kfree(window);
 }
 
-static void free_window_rcu(struct rcu_head *rcu)
+/* In process context: the last mmdrop() must not come from a softirq. */
+static void free_window_work(struct work_struct *work)
 {
-	free_window(container_of(rcu, struct mshare_window, rcu));
+	free_window(container_of(to_rcu_work(work), struct mshare_window,
+				 free_work));
 }
 
 static void add_window(struct mshare_window *window, struct vm_area_struct *vma)
@@ -73,7 +76,8 @@ static void remove_window(struct mshare_window *window)
 
 	if (window->spare)
 		free_window(window->spare);
-	call_rcu(&window->rcu, free_window_rcu);
+	INIT_RCU_WORK(&window->free_work, free_window_work);
+	queue_rcu_work(system_wq, &window->free_work);
 }
 
 /*
@@ -291,8 +295,8 @@ bool mshare_windows_beyond(struct mshare_region *region, u64 offset)
  */
 bool mshare_mm_has_windows(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
 
 	mmap_assert_locked(mm);
 	for_each_vma(vmi, vma)
