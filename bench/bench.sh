@@ -126,7 +126,7 @@ report_window() {
 			pair("write to a resident page", "", "write to a page another process brought in", "no fault")
 			pair("faults of a second process", "", "faults of a second process, 8192 pages", "0")
 			pair("faults of a forked child", " 1G/128M resident", "faults of a forked child, 32768 pages", "0")
-			n = split("1G/0M 1G/128M 8G/0M 8G/128M", sizes, " ")
+			n = split("1G/0M 1G/4K 1G/128M 8G/0M 8G/4K 8G/128M", sizes, " ")
 			for (i = 1; i <= n; i++)
 				pair("mmap+munmap", " " sizes[i] " resident", "mmap + munmap, " sizes[i] " resident",
 					i == 1 ? "grows by units only" : "")

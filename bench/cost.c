@@ -199,6 +199,14 @@ static void resident_touch(enum mode mode)
 	area_remove(&a);
 }
 
+static void name_subject(char *subject, size_t n, enum mode mode, size_t span, size_t resident)
+{
+	bool pages = resident % MIB;
+
+	snprintf(subject, n, "%s %zuG/%zu%c resident", mode_name(mode), span / GIB,
+		 resident / (pages ? KIB : MIB), pages ? 'K' : 'M');
+}
+
 /* touch: what a client does that comes, reads all and goes. */
 static void map_unmap(enum mode mode, size_t span, size_t resident, bool touch)
 {
@@ -223,8 +231,7 @@ static void map_unmap(enum mode mode, size_t span, size_t resident, bool touch)
 			die("%s: munmap: %s", a.path, strerror(errno));
 		add(ticks() - t);
 	}
-	snprintf(subject, sizeof(subject), "%s %zuG/%zuM resident", mode_name(mode),
-		 span / GIB, resident / MIB);
+	name_subject(subject, sizeof(subject), mode, span, resident);
 	end(touch ? "mmap+read all+munmap" : "mmap+munmap", subject, 1);
 	close(fd);
 	area_remove(&a);
@@ -243,8 +250,7 @@ static void fork_exit(enum mode mode, size_t span, size_t resident, bool touch)
 		make_area(&a, mode, span, resident);
 		p = area_attach(&a, PROT_READ | PROT_WRITE);
 		read_pages(p, resident);
-		snprintf(subject, sizeof(subject), "%s %zuG/%zuM resident",
-			 mode_name(mode), span / GIB, resident / MIB);
+		name_subject(subject, sizeof(subject), mode, span, resident);
 	}
 	fflush(NULL);
 	begin();
@@ -278,6 +284,9 @@ static void fork_exit(enum mode mode, size_t span, size_t resident, bool touch)
 
 static void group_window(void)
 {
+	/* Nothing, one page and so one link, and a lot behind that link. */
+	static const size_t residents[] = { 0, PAGE, 128 * MIB };
+
 	if (!have_msharefs(dir))
 		die("%s: no msharefs is mounted here", dir);
 	child_faults = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
@@ -288,18 +297,16 @@ static void group_window(void)
 	for (int mode = PLAIN; mode <= MSHARE; mode++) {
 		first_touch(mode);
 		resident_touch(mode);
-		map_unmap(mode, GIB, 0, false);
-		map_unmap(mode, GIB, 128 * MIB, false);
-		map_unmap(mode, 8 * GIB, 0, false);
-		map_unmap(mode, 8 * GIB, 128 * MIB, false);
+		for (size_t span = GIB; span <= 8 * GIB; span *= 8)
+			for (int i = 0; i < 3; i++)
+				map_unmap(mode, span, residents[i], false);
 		map_unmap(mode, GIB, 128 * MIB, true);
 	}
 	fork_exit(PLAIN, 0, 0, false);
 	for (int mode = PLAIN; mode <= MSHARE; mode++) {
-		fork_exit(mode, GIB, 0, false);
-		fork_exit(mode, GIB, 128 * MIB, false);
-		fork_exit(mode, 8 * GIB, 0, false);
-		fork_exit(mode, 8 * GIB, 128 * MIB, false);
+		for (size_t span = GIB; span <= 8 * GIB; span *= 8)
+			for (int i = 0; i < 3; i++)
+				fork_exit(mode, span, residents[i], false);
 		fork_exit(mode, GIB, 128 * MIB, true);
 	}
 }
