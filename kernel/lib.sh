@@ -44,17 +44,22 @@ changed_lines() {
 	     END { print n + 0 }' "$1"
 }
 
-# checkpatch ARGS: its findings and status. What it says on stderr comes from a
-# helper that checks SPDX lines; vm/lint.sh does that.
+# checkpatch ARGS: its findings and status; files by their full names, because it
+# leaves a cache where it runs. What it says on stderr comes from a helper that
+# checks SPDX lines; vm/lint.sh does that.
 checkpatch() {
-	perl "$src/scripts/checkpatch.pl" --root="$src" --strict --no-summary \
-		--quiet --terse --show-types "$@" 2>/dev/null
+	(cd "$build" && GIT_DIR=/nonexistent perl "$src/scripts/checkpatch.pl" \
+		--root="$src" --strict --no-summary --quiet --terse --show-types \
+		"$@" 2>/dev/null)
 }
 
-# Not for the kernel alone: advice about helpers and rules that programs in user
-# space do not have.
+# No advice for programs in user space: helpers and rules of the kernel, and
+# what the macros of kselftest_harness.h need (braces) or look like.
 not_for_programs=VOLATILE,PREFER_DEFINED_ATTRIBUTE_MACRO,ENOSYS,BIT_MACRO,CAMELCASE
 not_for_programs=$not_for_programs,INCLUDE_LINUX,ARCH_INCLUDE_LINUX,EMBEDDED_FUNCTION_NAME
+not_for_programs=$not_for_programs,BRACES,MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_ARG_REUSE
+not_for_programs=$not_for_programs,SINGLE_STATEMENT_DO_WHILE_MACRO,STATIC_CONST_CHAR_ARRAY
+not_for_programs=$not_for_programs,REPEATED_WORD
 
 # An identity for trees that nobody mails from as they are.
 set_identity() {

@@ -3,7 +3,8 @@
 #
 # vm/kernel.sh FLAVOUR...: build the kernel of each flavour in
 # build/kernel/FLAVOUR from build/kernel/src. Nothing is rebuilt that did not
-# change; several callers at once take turns.
+# change. Several callers at once take turns for a flavour, and the source tree
+# does not change while one of them builds.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,13 +14,6 @@ jobs=${MSHARE_JOBS:-$(nproc)}
 die() { echo "mshare: kernel: $*" >&2; exit 1; }
 
 mkdir -p "$build"
-exec 9>"$build/lock"
-if ! flock -n 9; then
-	echo "kernel: waiting for another build" >&2
-	flock 9
-fi
-
-MSHARE_KERNEL_LOCKED=$build "$top/kernel/apply" "$build"
 
 # The same objects are found again by a clone elsewhere, hence no absolute paths.
 cc=gcc
@@ -36,7 +30,7 @@ progress() {
 	start=$(date +%s)
 	step=10
 	[ -t 1 ] && step=2
-	while sleep "$step" >/dev/null 2>&1 9>&-; do
+	while sleep "$step" >/dev/null 2>&1 8>&- 9>&-; do
 		n=$(grep -cE '^  (CC|AS|HOSTCC|LD|AR) ' "$1" || :)
 		line="kernel $flavour: $n of about $2 steps, $(($(date +%s) - start)) s"
 		if [ -t 1 ]; then printf '\r%s ' "$line"; else echo "$line"; fi
@@ -56,6 +50,15 @@ trap 'exit 130' INT TERM HUP
 for flavour in "$@"; do
 	obj=$build/$flavour
 	log=$obj/build.log
+	mkdir -p "$obj"
+	exec 8>"$obj/lock"
+	flock -n 8 || {
+		echo "kernel $flavour: waiting for another build" >&2
+		flock 8
+	}
+	"$top/kernel/apply" "$build"
+	exec 9>"$build/lock"
+	flock -s 9
 	"$top/vm/kconfig.sh" "$flavour" "$build/src" "$obj"
 	start=$(date +%s)
 
@@ -66,7 +69,7 @@ for flavour in "$@"; do
 	progress_pid=$!
 	status=0
 	make -C "$build/src" O="$obj" -j"$jobs" CC="$cc" HOSTCC="$cc" \
-		bzImage >>"$log" 2>&1 9>&- || status=$?
+		bzImage >>"$log" 2>&1 8>&- 9>&- || status=$?
 	stop_progress
 	if [ "$status" -ne 0 ]; then
 		grep -nE -m 20 '(error|Error|undefined reference|warning):' "$log" >&2 || :
@@ -81,4 +84,5 @@ for flavour in "$@"; do
 	if [ "$n" -gt 0 ]; then
 		echo "kernel $flavour: built in $(($(date +%s) - start)) s ($n steps)"
 	fi
+	exec 8>&- 9>&-
 done

@@ -38,14 +38,17 @@ check() {
 }
 
 # Files that belong to the project: those git knows and new ones it would add.
-files() { git ls-files -c -o --exclude-standard -- "$@" | while read -r f; do
-	[ ! -f "$f" ] || echo "$f"; done; }
+files() {
+	git ls-files -c -o --exclude-standard -- "$@" | while read -r f; do
+		[ ! -f "$f" ] || echo "$f"
+	done
+}
 
 "$top/kernel/apply" "$build"
 
 # The identifier of each file is one that LICENSES has the text of.
 files | while read -r f; do
-	case $f in LICENSES/*|.clang-format|*.patch|*/series|*.json|*.png) continue ;; esac
+	case $f in LICENSES/*|.clang-format|*.patch|*/series|*/Documentation/ABI/*|*.json|*.png) continue ;; esac
 	id=$(sed -n '1,5s/.*SPDX-License-Identifier: //p' "$f" | sed 's/[[:space:]]*\(\*\/\|-->\).*//' | head -n 1)
 	case $id in
 	GPL-2.0|LGPL-2.1-or-later|'GPL-2.0 WITH Linux-syscall-note') ;;
@@ -72,15 +75,17 @@ style() {
 	[ $# -gt 0 ] || return 0
 	status=0
 	checkpatch --ignore "FILE_PATH_CHANGES,$ignored" -f "$@" >"$out" || status=$?
+	sed -i "s|^$top/||" "$out"
 	check "checkpatch --strict, $name" $status
 }
 # linux/mshare.h is where asm/mshare.h has to be included.
 # shellcheck disable=SC2046
 style "kernel" INCLUDE_LINUX \
-	$(files 'kernel/new/*.[ch]' | grep -v '^kernel/new/tools/')
+	$(files 'kernel/new/*.[ch]' | grep -v '^kernel/new/tools/' | sed "s|^|$top/|")
 # shellcheck disable=SC2046
 style "programs" "$not_for_programs" \
-	$(files '*.[ch]' | grep -v '^kernel/new/'; files 'kernel/new/tools/*.[ch]')
+	$({ files '*.[ch]' | grep -v '^kernel/new/'; files 'kernel/new/tools/*.[ch]'; } |
+		sed "s|^|$top/|")
 
 status=0
 git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- . ':!vm/lint.sh' ':!LICENSES' ':!.clang-format' >"$out" || status=$?
