@@ -29,7 +29,8 @@ export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSIO
 progress() {
 	start=$(date +%s)
 	step=10
-	[ -t 1 ] && step=2
+	[ -z "${CI:-}" ] || step=60
+	[ ! -t 1 ] || step=2
 	while sleep "$step" >/dev/null 2>&1 8>&- 9>&-; do
 		n=$(grep -cE '^  (CC|AS|HOSTCC|LD|AR) ' "$1" || :)
 		line="kernel $flavour: $n of about $2 steps, $(($(date +%s) - start)) s"
@@ -63,7 +64,7 @@ for flavour in "$@"; do
 	start=$(date +%s)
 
 	# What a build from nothing took last time, else a round figure.
-	estimate=$(cat "$obj/build.steps" 2>/dev/null || echo 2500)
+	estimate=$(cat "$obj/build.steps" 2>/dev/null || echo 2000)
 	: >"$log"
 	progress "$log" "$estimate" &
 	progress_pid=$!
