@@ -42,7 +42,8 @@ struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 					    unsigned long *address,
 					    bool *mmap_locked);
 void mshare_unlock_host_vma(struct vm_area_struct *host_vma, bool mmap_locked);
-bool mshare_dump_skip(struct vm_area_struct *host_vma, unsigned long address);
+unsigned long mshare_dump_hole(unsigned long address, unsigned long end);
+void mshare_flush(struct mm_struct *host, bool freed_tables);
 
 #ifdef CONFIG_MSHARE
 
@@ -65,7 +66,9 @@ static inline bool mshare_pud_permits(pud_t pud, bool write)
 }
 
 struct mem_cgroup *mshare_host_memcg(struct mm_struct *host);
+struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host);
 bool mshare_mm_has_windows(struct mm_struct *mm);
+bool mshare_dump_window(unsigned long address);
 
 #else
 
@@ -84,7 +87,17 @@ static inline struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
 	return NULL;
 }
 
+static inline struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
+{
+	return NULL;
+}
+
 static inline bool mshare_mm_has_windows(struct mm_struct *mm)
+{
+	return false;
+}
+
+static inline bool mshare_dump_window(unsigned long address)
 {
 	return false;
 }

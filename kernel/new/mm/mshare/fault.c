@@ -140,7 +140,7 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 {
 	struct mshare_region *region = mshare_window_region(vma);
 	unsigned long host_address = mshare_host_address(vma, address);
-	struct mem_cgroup *old_memcg;
+	struct mem_cgroup *memcg, *old_memcg;
 	vm_fault_t ret;
 
 	/*
@@ -151,9 +151,19 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
 
 	/* Page tables are charged to the active cgroup, memory to the host's */
-	old_memcg = set_active_memcg(region->memcg);
+	memcg = mshare_get_memcg(region);
+	old_memcg = set_active_memcg(memcg);
 	ret = fault_host(region->host, host_address, flags);
 	set_active_memcg(old_memcg);
+	mem_cgroup_put(memcg);
+
+	/*
+	 * A cgroup that is not ours is full, and killing in it did not help:
+	 * retrying, as for VM_FAULT_OOM, could go on for ever. It is as if the
+	 * file system that the memory comes from was full.
+	 */
+	if (ret & VM_FAULT_OOM && mshare_foreign_memcg(region))
+		ret = (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
 
 	if (!(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY)) &&
 	    mshare_link_unit(vma, address))
@@ -209,18 +219,75 @@ void mshare_unlock_host_vma(struct vm_area_struct *host_vma, bool mmap_locked)
 		vma_end_read(host_vma);
 }
 
-/**
- * mshare_dump_skip - whether a core dump leaves a page of a region out
- * @host_vma: locked
- * @address: in the host mm
- *
- * Memory that nobody has ever written is not made just to be dumped: a region
- * is often much larger than what is used of it. A page that was swapped out
- * has a value entry in the page cache, and is dumped.
- */
-bool mshare_dump_skip(struct vm_area_struct *host_vma, unsigned long address)
+/* How far there is nothing from @address of the host mm on, at most to @end. */
+static unsigned long host_hole(struct mm_struct *host, unsigned long address,
+			       unsigned long end)
 {
-	return vma_is_shmem(host_vma) &&
-	       !xa_load(&host_vma->vm_file->f_mapping->i_pages,
-			linear_page_index(host_vma, address));
+	struct vm_area_struct *vma = find_vma(host, address);
+	struct xarray *pages;
+	unsigned long index;
+
+	if (!vma || vma->vm_start >= end)
+		return end - address;
+	if (vma->vm_start > address)
+		return vma->vm_start - address;
+	if (!vma_is_shmem(vma))
+		return 0;
+
+	/* Pages that are swapped out have a value entry. */
+	end = min(end, vma->vm_end);
+	index = linear_page_index(vma, address);
+	pages = &vma->vm_file->f_mapping->i_pages;
+	if (!xa_find(pages, &index, linear_page_index(vma, end - 1),
+		     XA_PRESENT))
+		return end - address;
+	index -= linear_page_index(vma, address);
+	return index << PAGE_SHIFT;
+}
+
+/**
+ * mshare_dump_hole - how much a core dump can leave out
+ * @address: of the current process, page-aligned
+ * @end: of what is being dumped
+ *
+ * A region is often much larger than what is used of it. Memory that nobody
+ * has ever written is not made just to be dumped, nor looked at page by page.
+ *
+ * Return: bytes from @address on in a window where the region has nothing, 0
+ * when the page has to be dumped, or it is no window. All of it when the
+ * process is being killed.
+ */
+unsigned long mshare_dump_hole(unsigned long address, unsigned long end)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long hole = 0;
+	struct mm_struct *host;
+
+	if (mmap_read_lock_killable(mm))
+		return end - address;
+	vma = vma_lookup(mm, address);
+	if (vma && vma_is_mshare(vma)) {
+		host = mshare_window_region(vma)->host;
+		mmap_read_lock(host);
+		hole = host_hole(host, mshare_host_address(vma, address),
+				 mshare_host_address(vma,
+						     min(end, vma->vm_end)));
+		mmap_read_unlock(host);
+	}
+	mmap_read_unlock(mm);
+	return hole;
+}
+
+/* Whether @address of the current process is in a window. */
+bool mshare_dump_window(unsigned long address)
+{
+	struct vm_area_struct *vma;
+	bool window;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, address);
+	window = vma && vma_is_mshare(vma);
+	mmap_read_unlock(current->mm);
+	return window;
 }

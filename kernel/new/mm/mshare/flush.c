@@ -4,20 +4,19 @@
  *
  * Leaves are edited by ordinary mm code, which flushes the host mm. That mm
  * runs nowhere, so its cpumask is empty and the flush itself does nothing. But
- * it ends in mmu_notifier_arch_invalidate_secondary_tlbs(), and for a region
- * the secondary TLBs are the TLBs of the attached processes (I4).
+ * flush_tlb_mm_range(), which all flushes of an mm come to, then calls here,
+ * and the processes on the region's list are flushed (I4).
  *
  * All their generations are bumped, and one round of IPIs goes to the union
- * of the CPUs that may be using them. A CPU that runs one of them flushes
- * it; a CPU that is about to will see the new generation when it switches.
+ * of the CPUs that may be using them. A CPU that runs one of them flushes it;
+ * a CPU that is about to will see the new generation when it switches. Lazy
+ * CPUs are interrupted only if page tables were freed.
  *
- * What is flushed is not told by the notifier exactly enough to do less:
- * page tables may have been freed, so lazy CPUs are included and
- * paging-structure caches dropped, and the address differs from window to
- * window, so it is everything the process has.
+ * The address differs from window to window, so what is flushed is everything
+ * the process has.
  *
- * The callback runs under page table locks, with interrupts on. The list is
- * walked under RCU: concurrent flushes do not wait for each other.
+ * Called under page table locks, with interrupts on. The list is walked under
+ * RCU: concurrent flushes do not wait for each other.
  */
 #include <linux/debugfs.h>
 #include <linux/percpu.h>
@@ -49,14 +48,17 @@ static bool flush_disabled(void)
 }
 #endif
 
-static void mshare_flush_attached(struct mmu_notifier *notifier,
-				  struct mm_struct *host, unsigned long start,
-				  unsigned long end)
+/**
+ * mshare_flush - flush all processes that are attached to a region
+ * @host: the region's mm, which the caller has changed
+ * @freed_tables: page tables are about to be freed
+ *
+ * Context: interrupts on; may hold page table locks.
+ */
+void mshare_flush(struct mm_struct *host, bool freed_tables)
 {
-	struct mshare_region *region = container_of(notifier,
-						    struct mshare_region,
-						    notifier);
-	struct mshare_window *window;
+	struct mshare_region *region = host->mshare_region;
+	struct mshare_attachment *attachment;
 	struct cpumask *cpus;
 
 	if (flush_disabled())
@@ -68,14 +70,10 @@ static void mshare_flush_attached(struct mmu_notifier *notifier,
 	cpumask_clear(cpus);
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(window, &region->windows, node)
-		arch_mshare_flush_add(cpus, window->mm);
+	list_for_each_entry_rcu(attachment, &region->attached, node)
+		arch_mshare_flush_add(cpus, attachment->mm);
 	rcu_read_unlock();
 
-	arch_mshare_flush(cpus);
+	arch_mshare_flush(cpus, freed_tables);
 	preempt_enable();
 }
-
-const struct mmu_notifier_ops mshare_notifier_ops = {
-	.arch_invalidate_secondary_tlbs	= mshare_flush_attached,
-};

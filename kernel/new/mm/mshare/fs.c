@@ -148,30 +148,52 @@ static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 	return err;
 }
 
+static bool window_fits(struct mshare_region *region,
+			struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 len = vma->vm_end - vma->vm_start;
+
+	return offset <= region->size && len <= region->size - offset;
+}
+
 static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 	struct mshare_region *region = inode_region(inode);
-	bool setup;
-	int err;
+	struct mshare_attachment *attachment;
+	int err = 0;
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	if (!IS_ALIGNED(vma->vm_start | vma->vm_end, MSHARE_UNIT))
+	if (!IS_ALIGNED(vma->vm_start | vma->vm_end |
+			((u64)vma->vm_pgoff << PAGE_SHIFT), MSHARE_UNIT))
 		return -EINVAL;
 
 	if (mutex_lock_killable(&region->lock))
 		return -EINTR;
-	setup = !region->size;
-	err = setup ? msharefs_setup_plain(file, region, vma) : 0;
-	if (!err)
-		err = mshare_window_mmap(region, vma);
-	if (!err && setup)
-		i_size_write(inode, region->size);
-	mutex_unlock(&region->lock);
+	/* All that can fail before the region is changed. */
+	attachment = mshare_attach(region, vma->vm_mm);
+	if (IS_ERR(attachment)) {
+		err = PTR_ERR(attachment);
+		goto unlock;
+	}
+	if (!region->size)
+		err = msharefs_setup_plain(file, region, vma);
+	else if (!window_fits(region, vma))
+		err = -EINVAL;
+	if (err) {
+		mshare_detach(attachment);
+		goto unlock;
+	}
 
-	if (!err)
-		file_accessed(file);
+	i_size_write(inode, region->size);
+	if (!region->start)
+		region->start = vma->vm_start;
+	mshare_window_init(vma, attachment);
+	file_accessed(file);
+unlock:
+	mutex_unlock(&region->lock);
 	return err;
 }
 
@@ -179,12 +201,12 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
  * A free range of whole units. Top down from the same place as other mappings,
  * so that the table a link goes into is often there already.
  */
-static unsigned long find_unit_area(unsigned long hint, unsigned long len)
+static unsigned long find_unit_area(unsigned long len, unsigned long base,
+				    unsigned long end)
 {
 	struct vm_unmapped_area_info info = {};
-	unsigned long base, end, addr;
+	unsigned long addr;
 
-	arch_mshare_mmap_limits(hint, &base, &end);
 	info.length = len;
 	info.align_mask = MSHARE_UNIT - 1;
 
@@ -210,24 +232,41 @@ static unsigned long msharefs_get_unmapped_area(struct file *file,
 						unsigned long flags)
 {
 	struct vm_area_struct *vma, *prev;
+	unsigned long base, end;
 
 	if (!IS_ALIGNED(len, MSHARE_UNIT) ||
 	    !IS_ALIGNED((u64)pgoff << PAGE_SHIFT, MSHARE_UNIT))
 		return -EINVAL;
 	if (flags & MAP_FIXED)
 		return IS_ALIGNED(addr, MSHARE_UNIT) ? addr : -EINVAL;
-	if (len > TASK_SIZE)
+	if (!arch_mshare_mmap_limits(addr, flags, &base, &end))
+		return -EINVAL;
+	if (len > end)
 		return -ENOMEM;
 
 	if (addr) {
 		addr = ALIGN(addr, MSHARE_UNIT);
 		vma = find_vma_prev(current->mm, addr, &prev);
-		if (addr && mmap_address_hint_valid(addr, len) &&
+		if (addr && addr <= end - len &&
+		    mmap_address_hint_valid(addr, len) &&
 		    (!vma || addr + len <= vm_start_gap(vma)) &&
 		    (!prev || addr >= vm_end_gap(prev)))
 			return addr;
 	}
-	return find_unit_area(addr, len);
+	return find_unit_area(len, base, end);
+}
+
+/* Whether a process has a window on what is beyond @size. */
+static bool windows_beyond(struct inode *inode, u64 size)
+{
+	struct address_space *mapping = inode->i_mapping;
+	bool found;
+
+	i_mmap_lock_read(mapping);
+	found = vma_interval_tree_iter_first(&mapping->i_mmap,
+					     size >> PAGE_SHIFT, ULONG_MAX);
+	i_mmap_unlock_read(mapping);
+	return found;
 }
 
 static int msharefs_resize(struct inode *inode, u64 size, bool shrink)
@@ -236,7 +275,9 @@ static int msharefs_resize(struct inode *inode, u64 size, bool shrink)
 	int err = 0;
 
 	mutex_lock(&region->lock);
-	if (shrink || size > region->size)
+	if (size < region->size && shrink && windows_beyond(inode, size))
+		err = -EBUSY;
+	else if (size > region->size || shrink)
 		err = mshare_region_resize(region, size);
 	if (!err)
 		i_size_write(inode, region->size);
@@ -311,6 +352,18 @@ static ssize_t msharefs_info_read(struct file *file, char __user *buf,
 static const struct file_operations msharefs_info_operations = {
 	.read			= msharefs_info_read,
 	.llseek			= generic_file_llseek,
+};
+
+/* Not even root: it would only confuse those who read it. */
+static int msharefs_info_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+				 struct iattr *attr)
+{
+	return -EPERM;
+}
+
+static const struct inode_operations msharefs_info_inode_operations = {
+	.setattr		= msharefs_info_setattr,
+	.getattr		= simple_getattr,
 };
 
 static bool is_info(struct inode *inode)
@@ -558,6 +611,7 @@ static int make_info(struct super_block *sb)
 	inode->i_ino = get_next_ino();
 	inode->i_mode = S_IFREG | 0444;
 	simple_inode_init_ts(inode);
+	inode->i_op = &msharefs_info_inode_operations;
 	inode->i_fop = &msharefs_info_operations;
 
 	dentry = d_alloc_name(sb->s_root, MSHAREFS_INFO_NAME);
@@ -593,6 +647,62 @@ static struct vfsmount *mount_memory(struct fs_context *fc, const char *size)
 	mnt = err ? ERR_PTR(err) : fc_mount(mem_fc);
 	put_fs_context(mem_fc);
 	return mnt;
+}
+
+/*
+ * Let tmpfs judge a new size=: it is refused when more than that is in use.
+ * No more than its ->reconfigure() is wanted, so not reconfigure_super().
+ */
+static int resize_memory(struct fs_context *fc, struct vfsmount *memory,
+			 const char *size)
+{
+	struct fs_context *mem_fc;
+	int err;
+
+	mem_fc = fs_context_for_reconfigure(memory->mnt_root, 0, 0);
+	if (IS_ERR(mem_fc))
+		return PTR_ERR(mem_fc);
+	err = vfs_parse_fs_string(mem_fc, "size", size, strlen(size));
+	if (!err)
+		err = mem_fc->ops->reconfigure(mem_fc);
+	if (err)
+		errorfc(fc, "Bad value for 'size', or more than that in use");
+	put_fs_context(mem_fc);
+	return err;
+}
+
+static int resize_inodes(struct msharefs_sb_info *sbi, unsigned long max)
+{
+	unsigned long used;
+	int err = 0;
+
+	spin_lock(&sbi->lock);
+	used = sbi->max_inodes - sbi->free_inodes;
+	/* What exists has not been counted while there was no limit. */
+	if (!sbi->max_inodes != !max || (max && max < used)) {
+		err = -EINVAL;
+	} else {
+		sbi->max_inodes = max;
+		sbi->free_inodes = max - used;
+	}
+	spin_unlock(&sbi->lock);
+	return err;
+}
+
+static int msharefs_reconfigure(struct fs_context *fc)
+{
+	struct msharefs_sb_info *sbi = sb_info(fc->root->d_sb);
+	struct msharefs_options *opts = fc->fs_private;
+	int err = 0;
+
+	if (opts->seen_inodes) {
+		err = resize_inodes(sbi, opts->max_inodes);
+		if (err)
+			return invalfc(fc, "Cannot change 'nr_inodes' to that");
+	}
+	if (opts->size)
+		err = resize_memory(fc, sbi->memory, opts->size);
+	return err;
 }
 
 static int msharefs_fill_super(struct super_block *sb, struct fs_context *fc)
@@ -720,6 +830,7 @@ static const struct fs_context_operations msharefs_context_ops = {
 	.free		= msharefs_free_fc,
 	.parse_param	= msharefs_parse_param,
 	.get_tree	= msharefs_get_tree,
+	.reconfigure	= msharefs_reconfigure,
 };
 
 static int msharefs_init_fs_context(struct fs_context *fc)

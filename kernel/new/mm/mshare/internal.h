@@ -23,8 +23,8 @@
  *     paravirtual hosts tables are freed by RCU, so GUP-fast, which runs with
  *     interrupts off, is over before a table is freed. The reference is
  *     vm_file, which remove_vma() drops after tlb_finish_mmu().
- * I3  A window is on its region's list before its first link is visible, and
- *     until its last link is cleared and flushed (window.c).
+ * I3  A process is on the list of a region before its first link is visible,
+ *     and until its last link is cleared and flushed (window.c).
  * I4  Whoever clears or tightens a leaf flushes through the host mm, which
  *     reaches every process on the list (flush.c), before the page is freed
  *     or the caller told.
@@ -38,7 +38,7 @@
  * I8  RSS and page-table bytes of a region are the host mm's. A link is
  *     counted nowhere; the PUD page that holds it is the process's.
  * I9  Nothing outlives the last reference: mshare_region_destroy() frees the
- *     host mm, its tables, the notifier and the memory cgroup reference.
+ *     host mm, its tables and the memory cgroup reference.
  *
  * Lock order, outermost first:
  *
@@ -49,7 +49,7 @@
  *         VMA lock of the host mm (fault path, read)
  *           i_mmap_rwsem, folio locks, ...
  *             page table locks
- *               region->windows_lock (leaf), or RCU to walk the list
+ *               region->attach_lock (leaf), or RCU to walk the list
  *
  * A fault that holds only VMA locks never waits for an mmap_lock: it tries,
  * and else asks its caller to come back with the process's mmap_lock.
@@ -78,44 +78,46 @@
 /* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
 #define MSHARE_MAX_SIZE		BIT_ULL(46)
 
+#define MSHARE_HASH_BITS	6
+
 /**
  * struct mshare_region - memory whose page tables are shared
  * @host: the mm that owns VMAs and page tables; no task runs on it
- * @memcg: pays for page tables and memory: the creator's
- * @notifier: tells the region of every TLB flush of @host
+ * @memcg: pays for page tables and memory: the creator's. NULL without memcg
  * @lock: serialises changes of size and set-up of windows
  * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. @lock
  * @start: address of the first window ever made, 0 before. @lock
- * @windows_lock: protects @windows against changes
- * @windows: all windows; walked under RCU by flush.c
+ * @attach_lock: protects @attached, @attached_hash and counts of windows
+ * @attached: the attached processes; walked under RCU by flush.c
+ * @attached_hash: the same by mm
  */
 struct mshare_region {
 	struct mm_struct *host;
 	struct mem_cgroup *memcg;
-	struct mmu_notifier notifier;
 	struct mutex lock;
 	u64 size;
 	u64 start;
-	spinlock_t windows_lock;
-	struct list_head windows;
+	spinlock_t attach_lock;
+	struct list_head attached;
+	struct hlist_head attached_hash[1 << MSHARE_HASH_BITS];
 };
 
 /**
- * struct mshare_window - what a window VMA's vm_private_data points at
- * @node: in region->windows
- * @region: kept by vma->vm_file
+ * struct mshare_attachment - a process with windows of a region
+ * @node: in region->attached
+ * @hash: in region->attached_hash
+ * @region: kept by vm_file of the windows
  * @mm: the process; a reference by mmgrab() until @free_work has run, so that
- *	a flush that still sees the window can look at it
- * @vma: the window's VMA, valid while on the list
- * @spare: allocated by may_split() for the VMA that a split is about to make
- * @free_work: frees when the flushes that see the window are done
+ *	a flush that still sees the attachment can look at it
+ * @windows: how many VMAs have it as vm_private_data. region->attach_lock
+ * @free_work: frees when the flushes that see the attachment are done
  */
-struct mshare_window {
+struct mshare_attachment {
 	struct list_head node;
+	struct hlist_node hash;
 	struct mshare_region *region;
 	struct mm_struct *mm;
-	struct vm_area_struct *vma;
-	struct mshare_window *spare;
+	unsigned long windows;
 	struct rcu_work free_work;
 };
 
@@ -130,9 +132,9 @@ static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
 static inline struct mshare_region *
 mshare_window_region(struct vm_area_struct *vma)
 {
-	struct mshare_window *window = vma->vm_private_data;
+	struct mshare_attachment *attachment = vma->vm_private_data;
 
-	return window->region;
+	return attachment->region;
 }
 
 /*
@@ -152,19 +154,34 @@ int mshare_region_map(struct mshare_region *region, struct file *file,
 		      u64 offset, u64 size, pgoff_t pgoff,
 		      vm_flags_t vm_flags);
 
+
+#ifdef CONFIG_MEMCG
+struct mem_cgroup *mshare_get_memcg(struct mshare_region *region);
+bool mshare_foreign_memcg(struct mshare_region *region);
+#else
+static inline struct mem_cgroup *mshare_get_memcg(struct mshare_region *region)
+{
+	return NULL;
+}
+
+static inline bool mshare_foreign_memcg(struct mshare_region *region)
+{
+	return false;
+}
+#endif
+
 /* window.c */
-int mshare_window_mmap(struct mshare_region *region,
-		       struct vm_area_struct *vma);
-bool mshare_windows_beyond(struct mshare_region *region, u64 offset);
+struct mshare_attachment *mshare_attach(struct mshare_region *region,
+					struct mm_struct *mm);
+void mshare_detach(struct mshare_attachment *attachment);
+void mshare_window_init(struct vm_area_struct *vma,
+			struct mshare_attachment *attachment);
 
 /* link.c */
 int mshare_link_unit(struct vm_area_struct *vma, unsigned long address);
 int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 		      unsigned long end);
 bool mshare_range_linked(struct vm_area_struct *vma);
-
-/* flush.c */
-extern const struct mmu_notifier_ops mshare_notifier_ops;
 
 /* stat.c */
 enum mshare_stat {

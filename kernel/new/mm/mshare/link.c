@@ -7,7 +7,7 @@
  * and mprotect(2) hold the mmap_lock and the VMA lock for writing, or the VMA
  * is already detached, and exit(2) has no other threads. The OOM reaper is
  * the exception: it clears under the mmap_lock for reading, and a fault may
- * link again, which does no harm since the window stays on the list.
+ * link again, which does no harm since the process stays on the list.
  *
  * The page table lock of the process's mm protects the entry itself.
  */
@@ -63,7 +63,7 @@ static pud_t *find_link(struct mm_struct *mm, unsigned long address,
 
 /**
  * mshare_link_unit - link one unit of a window
- * @vma: the window, on its region's list (I3)
+ * @vma: the window, of an attached process (I3)
  * @address: anywhere in the unit
  *
  * Nothing happens where the region has no tables yet, or where the link is
@@ -106,7 +106,7 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 
 /**
  * mshare_link_range - link all units of a range that have tables
- * @vma: the window, on its region's list (I3)
+ * @vma: the window, of an attached process (I3)
  * @start: first address, unit-aligned
  * @end: after the last, unit-aligned
  *

@@ -64,41 +64,29 @@ static void free_host_tables(struct mm_struct *host)
  * Charged to the caller's memory cgroup, now and later.
  *
  * Context: may sleep; no mm locks held.
- * Return: the region, or an ERR_PTR: -ENOMEM, -EINTR.
+ * Return: the region, or ERR_PTR(-ENOMEM).
  */
 struct mshare_region *mshare_region_create(void)
 {
 	struct mshare_region *region;
-	int err = -ENOMEM;
 
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&region->lock);
-	spin_lock_init(&region->windows_lock);
-	INIT_LIST_HEAD(&region->windows);
-	region->memcg = get_mem_cgroup_from_mm(current->mm);
+	spin_lock_init(&region->attach_lock);
+	INIT_LIST_HEAD(&region->attached);
 
 	region->host = alloc_host_mm();
-	if (!region->host)
-		goto put_memcg;
+	if (!region->host) {
+		kfree(region);
+		return ERR_PTR(-ENOMEM);
+	}
 	region->host->mshare_region = region;
-
-	region->notifier.ops = &mshare_notifier_ops;
-	err = mmu_notifier_register(&region->notifier, region->host);
-	if (err)
-		goto put_host;
+	region->memcg = get_mem_cgroup_from_mm(current->mm);
 
 	mshare_stat_add(MSHARE_STAT_REGIONS, 1);
 	return region;
-
-put_host:
-	region->host->mshare_region = NULL;
-	mmput(region->host);
-put_memcg:
-	mem_cgroup_put(region->memcg);
-	kfree(region);
-	return ERR_PTR(err);
 }
 
 /**
@@ -111,10 +99,9 @@ void mshare_region_destroy(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
 
-	VM_WARN_ON_ONCE(!list_empty(&region->windows));
+	VM_WARN_ON_ONCE(!list_empty(&region->attached));
 	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
 
-	mmu_notifier_unregister(&region->notifier, host);
 	mmgrab(host);
 	mmput(host);
 	free_host_tables(host);
@@ -125,14 +112,55 @@ void mshare_region_destroy(struct mshare_region *region)
 	kfree(region);
 }
 
-/*
- * Who pays for memory that is faulted into @host. The region holds the
- * reference, and faults hold the region.
- */
+#ifdef CONFIG_MEMCG
+/* For comparisons: the region holds the reference, mapped pages the region. */
 struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
 {
 	return host->mshare_region->memcg;
 }
+
+/**
+ * mshare_get_memcg - who pays for memory that is faulted into a region
+ * @region: the region
+ *
+ * The creator's cgroup. Once that has been removed, the nearest of its parents
+ * that has not: nobody can raise the limit of a removed cgroup, nor would
+ * the OOM killer find anyone in it.
+ *
+ * Return: a cgroup with a reference for mem_cgroup_put(), NULL without memcg.
+ */
+struct mem_cgroup *mshare_get_memcg(struct mshare_region *region)
+{
+	struct mem_cgroup *memcg = region->memcg;
+
+	rcu_read_lock();
+	while (memcg && !css_tryget_online(&memcg->css))
+		memcg = parent_mem_cgroup(memcg);
+	rcu_read_unlock();
+	return memcg;
+}
+
+/* For get_mem_cgroup_from_mm(). */
+struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
+{
+	return mshare_get_memcg(host->mshare_region);
+}
+
+/* Whether somebody else than the current task's cgroup pays. */
+bool mshare_foreign_memcg(struct mshare_region *region)
+{
+	struct mem_cgroup *mine;
+	bool foreign;
+
+	if (!region->memcg)
+		return false;
+	rcu_read_lock();
+	mine = mem_cgroup_from_task(current);
+	foreign = mine && !mem_cgroup_is_descendant(mine, region->memcg);
+	rcu_read_unlock();
+	return foreign;
+}
+#endif
 
 static bool mapped_beyond(struct mshare_region *region, u64 offset)
 {
@@ -149,8 +177,11 @@ static bool mapped_beyond(struct mshare_region *region, u64 offset)
  * @region: with region->lock held
  * @size: bytes
  *
+ * The front end knows whether a window is in the way. One that is just being
+ * mapped may not be seen by it: the window then shows a hole.
+ *
  * Return: 0, -EINVAL when @size is not a multiple of the unit, -EFBIG, -EBUSY
- * when a mapping or a window is where the region is to end.
+ * when a mapping is beyond @size.
  */
 int mshare_region_resize(struct mshare_region *region, u64 size)
 {
@@ -160,9 +191,7 @@ int mshare_region_resize(struct mshare_region *region, u64 size)
 		return -EINVAL;
 	if (size > MSHARE_MAX_SIZE)
 		return -EFBIG;
-	if (size < region->size &&
-	    (mapped_beyond(region, size) ||
-	     mshare_windows_beyond(region, size)))
+	if (size < region->size && mapped_beyond(region, size))
 		return -EBUSY;
 	region->size = size;
 	return 0;
@@ -217,7 +246,7 @@ int mshare_region_map(struct mshare_region *region, struct file *file,
 close_vma:
 	vma_close(vma);
 free_vma:
-	fput(file);
+	fput(vma->vm_file);
 	vm_area_free(vma);
 unlock:
 	mmap_write_unlock(host);

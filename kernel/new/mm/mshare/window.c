@@ -2,137 +2,166 @@
 /*
  * mshare windows: the VMAs through which processes see a region
  *
- * Each window VMA has a struct mshare_window, which is on the region's list
- * from before its first link is set until after its last link was cleared and
- * flushed (I3): mmap(2) and fork(2) add it before they link, and ->close()
- * removes it, which munmap(2) and exit(2) call after tlb_finish_mmu().
+ * A process with windows of a region is attached to it: there is one struct
+ * mshare_attachment for it, which counts the windows and is what a flush finds.
+ * It is on the region's list from before the first link is set until after the
+ * last one was cleared and flushed (I3): mmap(2) and fork(2) attach before they
+ * link, and ->close() detaches, which munmap(2) and exit(2) call after
+ * tlb_finish_mmu().
  */
+#include <linux/hash.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "internal.h"
 
-static struct mshare_window *alloc_window(struct mshare_region *region,
-					  struct mm_struct *mm)
+static struct hlist_head *attachment_bucket(struct mshare_region *region,
+					    struct mm_struct *mm)
 {
-	struct mshare_window *window;
+	return &region->attached_hash[hash_ptr(mm, MSHARE_HASH_BITS)];
+}
 
-	window = kzalloc(sizeof(*window), GFP_KERNEL_ACCOUNT);
-	if (!window)
-		return NULL;
+/* Count one more window if the process is attached already. */
+static struct mshare_attachment *get_attachment(struct mshare_region *region,
+						struct mm_struct *mm)
+{
+	struct mshare_attachment *attachment, *found = NULL;
+
+	spin_lock(&region->attach_lock);
+	hlist_for_each_entry(attachment, attachment_bucket(region, mm), hash) {
+		if (attachment->mm == mm) {
+			attachment->windows++;
+			found = attachment;
+			break;
+		}
+	}
+	spin_unlock(&region->attach_lock);
+	return found;
+}
+
+/**
+ * mshare_attach - attach a process to a region for one window
+ * @region: kept by the vm_file of the window to be
+ * @mm: of the process, with mmap_lock held for writing, so that nobody else
+ *	is attaching it
+ *
+ * Return: the attachment for mshare_window_init() or mshare_detach(), or an
+ * ERR_PTR: -ENOMEM; -EBUSY when an MMU notifier user, for example KVM, is
+ * registered for the process.
+ */
+struct mshare_attachment *mshare_attach(struct mshare_region *region,
+					struct mm_struct *mm)
+{
+	struct mshare_attachment *attachment;
+
+	mmap_assert_write_locked(mm);
+	/*
+	 * Changes of region memory are told to notifiers of the host mm only:
+	 * others would keep translations of pages that are gone.
+	 */
+	if (mm_has_notifiers(mm))
+		return ERR_PTR(-EBUSY);
+
+	attachment = get_attachment(region, mm);
+	if (attachment)
+		return attachment;
+
+	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	if (!attachment)
+		return ERR_PTR(-ENOMEM);
 	mmgrab(mm);
-	window->mm = mm;
-	window->region = region;
-	return window;
-}
+	attachment->mm = mm;
+	attachment->region = region;
+	attachment->windows = 1;
 
-static void free_window(struct mshare_window *window)
-{
-	mmdrop(window->mm);
-	kfree(window);
-}
-
-/* In process context: the last mmdrop() must not come from a softirq. */
-static void free_window_work(struct work_struct *work)
-{
-	free_window(container_of(to_rcu_work(work), struct mshare_window,
-				 free_work));
-}
-
-static void add_window(struct mshare_window *window, struct vm_area_struct *vma)
-{
-	struct mshare_region *region = window->region;
-
-	window->vma = vma;
-	vma->vm_private_data = window;
-
-	spin_lock(&region->windows_lock);
-	list_add_tail_rcu(&window->node, &region->windows);
-	spin_unlock(&region->windows_lock);
-	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
+	spin_lock(&region->attach_lock);
+	list_add_tail_rcu(&attachment->node, &region->attached);
+	hlist_add_head(&attachment->hash, attachment_bucket(region, mm));
+	spin_unlock(&region->attach_lock);
 
 	/*
 	 * Attaching CPU                  Flushing CPU
-	 *   window on the list             clear a leaf
+	 *   attachment on the list         clear a leaf
 	 *   smp_mb()                       smp_mb() (inc_mm_tlb_gen() of host)
 	 *   set a link                     walk the list
 	 *   read the leaf through it
 	 *
-	 * Either the flush finds the window, or the leaf is found cleared.
+	 * Either the flush finds the process, or the leaf is found cleared.
 	 */
 	smp_mb();
+	return attachment;
 }
 
-static void remove_window(struct mshare_window *window)
+/* In process context: the last mmdrop() must not come from a softirq. */
+static void free_attachment_work(struct work_struct *work)
 {
-	struct mshare_region *region = window->region;
+	struct mshare_attachment *attachment =
+		container_of(to_rcu_work(work), struct mshare_attachment,
+			     free_work);
 
-	spin_lock(&region->windows_lock);
-	list_del_rcu(&window->node);
-	spin_unlock(&region->windows_lock);
-	mshare_stat_add(MSHARE_STAT_WINDOWS, -1);
-
-	if (window->spare)
-		free_window(window->spare);
-	INIT_RCU_WORK(&window->free_work, free_window_work);
-	queue_rcu_work(system_wq, &window->free_work);
+	mmdrop(attachment->mm);
+	kfree(attachment);
 }
 
-/*
- * A split cuts at multiples of the unit only: a link cannot be in two VMAs.
- * ->open() of the new VMA cannot fail, so what it needs is allocated here.
+/**
+ * mshare_detach - give back what mshare_attach() gave
+ * @attachment: of a window that has no links any more, and was flushed
  */
+void mshare_detach(struct mshare_attachment *attachment)
+{
+	struct mshare_region *region = attachment->region;
+	bool last;
+
+	spin_lock(&region->attach_lock);
+	last = !--attachment->windows;
+	if (last) {
+		list_del_rcu(&attachment->node);
+		hlist_del(&attachment->hash);
+	}
+	spin_unlock(&region->attach_lock);
+	if (!last)
+		return;
+
+	/* A flush may be looking at it, and at the mm. */
+	INIT_RCU_WORK(&attachment->free_work, free_attachment_work);
+	queue_rcu_work(system_wq, &attachment->free_work);
+}
+
+/* A split cuts at multiples of the unit only: a link cannot be in two VMAs. */
 static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
-	struct mshare_window *window = vma->vm_private_data;
-
-	if (!IS_ALIGNED(addr, MSHARE_UNIT))
-		return -EINVAL;
-	if (!window->spare) {
-		window->spare = alloc_window(window->region, window->mm);
-		if (!window->spare)
-			return -ENOMEM;
-	}
-	return 0;
+	return IS_ALIGNED(addr, MSHARE_UNIT) ? 0 : -EINVAL;
 }
 
 static void window_open(struct vm_area_struct *vma)
 {
-	struct mshare_window *window = vma->vm_private_data;
-	struct mshare_window *spare;
+	struct mshare_attachment *attachment = vma->vm_private_data;
 
 	/* fork(2): mshare_fork_window() comes next, and may fail. */
-	if (!window || vma->vm_mm != window->mm) {
+	if (!attachment || vma->vm_mm != attachment->mm) {
 		vma->vm_private_data = NULL;
 		return;
 	}
 
-	/*
-	 * A split: the links of the new VMA exist already. They stay covered,
-	 * because the old window is on the list, and the process is what a
-	 * flush is about.
-	 */
-	spare = window->spare;
-	window->spare = NULL;
-	if (WARN_ON_ONCE(!spare)) {
-		vma->vm_private_data = NULL;
-		return;
-	}
-	add_window(spare, vma);
+	/* A split: the new VMA has links already. */
+	spin_lock(&attachment->region->attach_lock);
+	attachment->windows++;
+	spin_unlock(&attachment->region->attach_lock);
+	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 }
 
 static void window_close(struct vm_area_struct *vma)
 {
-	struct mshare_window *window = vma->vm_private_data;
+	struct mshare_attachment *attachment = vma->vm_private_data;
 
-	if (!window)
+	if (!attachment)
 		return;
 	/* I2, I7: unlinked and flushed in the zap phase. */
 	VM_WARN_ON_ONCE(mshare_range_linked(vma));
 	vma->vm_private_data = NULL;
-	remove_window(window);
+	mshare_stat_add(MSHARE_STAT_WINDOWS, -1);
+	mshare_detach(attachment);
 }
 
 /*
@@ -188,55 +217,30 @@ static const struct vm_operations_struct mshare_window_ops = {
 };
 
 /**
- * mshare_window_mmap - make a VMA a window
- * @region: with region->lock held
+ * mshare_window_init - make a VMA a window
  * @vma: of a process, being set up by mmap(2); vm_pgoff says where in the
- *	 region it starts
+ *	 region it starts. Whole units within the region
+ * @attachment: from mshare_attach(); the window's from now on
  *
  * Everything of the region that has page tables is linked, so that resident
  * memory is reached without a fault.
  *
  * Context: mmap_lock of the process held for writing.
- * Return: 0, -EINVAL for a bad range, -EBUSY when an MMU notifier user (KVM,
- * for example) is registered for the process, -ENOMEM.
  */
-int mshare_window_mmap(struct mshare_region *region,
-		       struct vm_area_struct *vma)
+void mshare_window_init(struct vm_area_struct *vma,
+			struct mshare_attachment *attachment)
 {
-	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	u64 len = vma->vm_end - vma->vm_start;
-	struct mshare_window *window;
-
-	lockdep_assert_held(&region->lock);
-
-	if (!IS_ALIGNED(vma->vm_start | vma->vm_end | offset, MSHARE_UNIT))
-		return -EINVAL;
-	if (offset > region->size || len > region->size - offset)
-		return -EINVAL;
-	/*
-	 * Changes of region memory are told to notifiers of the host mm only:
-	 * others would keep translations of pages that are gone.
-	 */
-	if (mm_has_notifiers(vma->vm_mm))
-		return -EBUSY;
-
-	window = alloc_window(region, vma->vm_mm);
-	if (!window)
-		return -ENOMEM;
-
 	/*
 	 * VM_DONTEXPAND is in VM_SPECIAL, which keeps out KSM, khugepaged,
 	 * mlock, userfaultfd, MGLRU's page table walks and merging.
 	 */
 	vm_flags_set(vma, VM_MSHARE | VM_DONTEXPAND);
 	vma->vm_ops = &mshare_window_ops;
-	add_window(window, vma);
-	if (!region->start)
-		region->start = vma->vm_start;
+	vma->vm_private_data = attachment;
+	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 
 	/* What cannot be linked for lack of memory now, a fault links later. */
 	mshare_link_range(vma, vma->vm_start, vma->vm_end);
-	return 0;
 }
 
 /**
@@ -251,40 +255,14 @@ int mshare_window_mmap(struct mshare_region *region,
  */
 int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src)
 {
-	struct mshare_window *window;
+	struct mshare_attachment *attachment;
 
-	window = alloc_window(mshare_window_region(src), dst->vm_mm);
-	if (!window)
-		return -ENOMEM;
-	add_window(window, dst);
+	attachment = mshare_attach(mshare_window_region(src), dst->vm_mm);
+	if (IS_ERR(attachment))
+		return PTR_ERR(attachment);
+	dst->vm_private_data = attachment;
+	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 	return mshare_link_range(dst, dst->vm_start, dst->vm_end);
-}
-
-/**
- * mshare_windows_beyond - whether a window reaches beyond an offset
- * @region: with region->lock held, so that no window is being added
- * @offset: in bytes
- *
- * A window that is being unmapped or split at the same time may be seen as it
- * was before.
- */
-bool mshare_windows_beyond(struct mshare_region *region, u64 offset)
-{
-	struct mshare_window *window;
-	bool found = false;
-
-	spin_lock(&region->windows_lock);
-	list_for_each_entry(window, &region->windows, node) {
-		unsigned long end = mshare_host_address(window->vma,
-							window->vma->vm_end);
-
-		if (end > MSHARE_HOST_BASE + offset) {
-			found = true;
-			break;
-		}
-	}
-	spin_unlock(&region->windows_lock);
-	return found;
 }
 
 /**
@@ -323,6 +301,7 @@ int mshare_madvise(struct vm_area_struct *vma, unsigned long behavior)
 	case MADV_DONTFORK:
 	case MADV_DOFORK:
 	case MADV_DONTDUMP:
+	case MADV_DODUMP:
 		return 1;
 	default:
 		return -EINVAL;

@@ -3,6 +3,7 @@
 #define _ASM_X86_MSHARE_H
 
 #include <linux/cpumask.h>
+#include <linux/mman.h>
 #include <linux/mm_types.h>
 #include <asm/elf.h>
 #include <asm/page.h>
@@ -42,23 +43,28 @@ static inline void arch_mshare_flush_add(struct cpumask *mask,
 	cpumask_or(mask, mask, mm_cpumask(mm));
 }
 
-void arch_mshare_flush(const struct cpumask *mask);
+void arch_mshare_flush(const struct cpumask *mask, bool freed_tables);
 
 /*
- * Where mmap(2) may place a window: below @base when searching top down, else
- * below @end. Addresses above 2^47 are given only to those who ask with @hint.
+ * Where mmap(2) may place a window: below @base when searching top down, and
+ * in any case below @end. Addresses above 2^47 are given only to those who ask
+ * with @hint. Return false for MAP_32BIT: units do not fit where it points.
  */
-static inline void arch_mshare_mmap_limits(unsigned long hint,
+static inline bool arch_mshare_mmap_limits(unsigned long hint,
+					   unsigned long flags,
 					   unsigned long *base,
 					   unsigned long *end)
 {
 	bool compat = in_32bit_syscall();
 	bool full = !compat && hint > DEFAULT_MAP_WINDOW;
 
+	if (flags & MAP_32BIT)
+		return false;
 	*base = get_mmap_base(0);
 	if (full)
 		*base += TASK_SIZE_MAX - DEFAULT_MAP_WINDOW;
 	*end = compat ? task_size_32bit() : task_size_64bit(full);
+	return true;
 }
 
 #endif /* _ASM_X86_MSHARE_H */
