@@ -60,11 +60,14 @@ static inline long cg_stat(const char *name, const char *field)
 {
 	char path[128];
 
+	/* memory.stat may be old; cpu.stat has everything summed up. */
+	snprintf(path, sizeof(path), CG_ROOT "/%s/cpu.stat", name);
+	file_field(path, "usage_usec");
 	snprintf(path, sizeof(path), CG_ROOT "/%s/memory.stat", name);
 	return file_field(path, field);
 }
 
-/* The counts are folded every two seconds only: waits for @want. */
+/* What a process that ended holds is freed a little later: waits for @want. */
 static inline long cg_stat_settles(const char *name, const char *field,
 				   long want)
 {

@@ -34,6 +34,13 @@ TEST_F(fs, info_content)
 	EXPECT_EQ(MAP_FAILED, ms_map(fd, self->unit, PROT_READ));
 }
 
+/* It may fail or not, as long as the text stays. */
+static void ftruncate_ignored(int fd)
+{
+	if (ftruncate(fd, 0))
+		errno = 0;
+}
+
 TEST_F(fs, info_stays)
 {
 	char text[64];
@@ -59,7 +66,7 @@ TEST_F(fs, info_stays)
 	fd = open(MS_DIR "/mshare_info", O_RDWR);
 	if (fd >= 0) {
 		EXPECT_EQ(-1, write(fd, "1", 1));
-		EXPECT_EQ(-1, ftruncate(fd, 0));
+		ftruncate_ignored(fd);
 		close(fd);
 	}
 	EXPECT_LT(0, read_file(MS_DIR "/mshare_info", text, sizeof(text)));

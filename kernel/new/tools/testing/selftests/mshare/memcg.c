@@ -38,7 +38,7 @@ FIXTURE_TEARDOWN(memcg)
 	EXPECT_EQ(0, cg_remove("mshare-user"));
 	cg_remove("mshare-maker");
 	/* Nothing holds the cgroups any more. */
-	write_file("/proc/sys/vm/drop_caches", "3");
+	write_file("/proc/sys/vm/drop_caches", "7");
 	for (int i = 0; i < 100 && cg_dying() > self->dying; i++)
 		usleep(100000);
 	EXPECT_EQ(self->dying, cg_dying());
@@ -86,8 +86,6 @@ TEST_F(memcg, tables)
 	base = peer_attach(&self->user, MS_DIR "/a", O_RDWR, RW);
 	ASSERT_LT(0, base);
 	EXPECT_EQ(0, peer_call(&self->user, op_store, base, 1));
-	/* Let the counts come to rest. */
-	sleep(4);
 	maker = cg_stat("mshare-maker", "pagetables");
 	user = cg_stat("mshare-user", "pagetables");
 	peer_call(&self->user, op_fill, base, 1, NPAGES * 8);
@@ -151,7 +149,6 @@ TEST_F(memcg, user_keeps_its_own)
 	ASSERT_LT(0, anon);
 	peer_call(&self->user, op_fill, anon, 1, NPAGES);
 	peer_call(&self->user, op_fill, base, 1, 32);
-	sleep(3);
 	EXPECT_LE(NPAGES * PAGE, cg_stat("mshare-user", "anon"));
 	CHARGED("mshare-maker", "shmem", 32 * PAGE);
 	CHARGED("mshare-user", "shmem", 0);

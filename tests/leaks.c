@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel holds, exactly, to be compared before and after a test.
+ *
+ *	leaks warm		lets the kernel grow as it does under load
+ *	leaks save FILE		writes the counts to FILE
+ *	leaks check FILE	waits until they are no more than those in FILE,
+ *				names what stays and fails otherwise
+ *
+ * A program, not a script, because to look must change nothing: a CPU that has
+ * nothing to do keeps the mm_struct of the process that ran last, so this one
+ * runs on each of them before it counts, and no other is started meanwhile.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct count {
+	const char *name;
+	const char *file;	/* NULL: a slab cache */
+	const char *field;
+	long value;		/* -1: this kernel does not tell */
+};
+
+#define FIELD(name, file, field)	{ name, file, field, -1 }
+#define SLAB(name)			{ name, NULL, NULL, -1 }
+
+static struct count counts[] = {
+	FIELD("shared memory (kB)", "/proc/meminfo", "Shmem:"),
+	/* those that are no process's */
+	FIELD("page tables (kB)", "/proc/meminfo", "PageTables:"),
+	FIELD("dying cgroups", "/sys/fs/cgroup/cgroup.stat",
+	      "nr_dying_descendants"),
+	FIELD("cgroups", "/sys/fs/cgroup/cgroup.stat", "nr_descendants"),
+	SLAB("mm_struct"), SLAB("vm_area_struct"), SLAB("filp"),
+	SLAB("files_cache"), SLAB("inode_cache"), SLAB("shmem_inode_cache"),
+	SLAB("mnt_cache"),
+};
+
+#define NR_COUNTS (sizeof(counts) / sizeof(counts[0]))
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, text, strlen(text));
+	close(fd);
+}
+
+/* The number after @field at the start of a line of @path. */
+static long get(const char *path, const char *field)
+{
+	static char text[1 << 17];
+	size_t len = 0, flen = strlen(field);
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+	char *p;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	text[len] = 0;
+	for (p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		if (!strncmp(p, field, flen) && strchr(" \t", p[flen]))
+			return strtol(p + flen, NULL, 10);
+	}
+	return -1;
+}
+
+/* Page tables of all processes. */
+static long own_tables(void)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *de;
+	char path[300];
+	long sum = 0, n;
+
+	while (dir && (de = readdir(dir))) {
+		if (de->d_name[0] < '0' || de->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/status", de->d_name);
+		n = get(path, "VmPTE:");
+		sum += n > 0 ? n : 0;
+	}
+	closedir(dir);
+	return sum;
+}
+
+static void visit_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	for (long cpu = 0; cpu < n; cpu++) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		sched_setaffinity(0, sizeof(set), &set);
+	}
+}
+
+static void measure(void)
+{
+	char path[128];
+
+	long own = own_tables();
+
+	/* 4: without a line in the log; what was used lately stays once. */
+	for (int i = 0; i < 3; i++)
+		put("/proc/sys/vm/drop_caches", "7");
+	visit_cpus();
+	put("/proc/sys/vm/stat_refresh", "1");
+	for (size_t i = 0; i < NR_COUNTS; i++) {
+		struct count *c = &counts[i];
+
+		if (c->file) {
+			c->value = get(c->file, c->field);
+			if (!strcmp(c->field, "PageTables:"))
+				c->value -= own;
+			continue;
+		}
+		/* Slabs that CPUs hold back count as if they were full. */
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 c->name);
+		put(path, "1");
+		c->value = get("/proc/slabinfo", c->name);
+	}
+}
+
+static int save(const char *path)
+{
+	FILE *f;
+
+	/* Twice: what looking needs is there after the first time. */
+	measure();
+	usleep(300000);
+	measure();
+	f = fopen(path, "w");
+	if (!f) {
+		perror(path);
+		return 2;
+	}
+	for (size_t i = 0; i < NR_COUNTS; i++)
+		fprintf(f, "%ld\n", counts[i].value);
+	return fclose(f) ? 2 : 0;
+}
+
+static int check(const char *path)
+{
+	long before[NR_COUNTS];
+	bool more = true;
+	FILE *f;
+
+	f = fopen(path, "r");
+	if (!f) {
+		perror(path);
+		return 2;
+	}
+	for (size_t i = 0; i < NR_COUNTS; i++) {
+		if (fscanf(f, "%ld", &before[i]) != 1) {
+			fprintf(stderr, "%s: not a file of this program\n",
+				path);
+			return 2;
+		}
+	}
+	fclose(f);
+	/* RCU, delayed work and the last of the processes take their time. */
+	for (int try = 0; try < 60 && more; try++) {
+		if (try)
+			usleep(200000);
+		measure();
+		more = false;
+		for (size_t i = 0; i < NR_COUNTS; i++)
+			more |= counts[i].value > before[i];
+	}
+	for (size_t i = 0; i < NR_COUNTS; i++) {
+		if (counts[i].value > before[i])
+			printf("# leaked: %s: %ld before, %ld after\n",
+			       counts[i].name, before[i], counts[i].value);
+	}
+	return more;
+}
+
+/*
+ * Many processes at once: the memory for per-CPU counters grows by an area of
+ * its own, with page tables of the kernel that nobody gives back.
+ */
+static int warm(void)
+{
+	int hold[2];
+	char byte;
+
+	if (pipe(hold))
+		return 2;
+	for (int i = 0; i < 400; i++) {
+		switch (fork()) {
+		case 0:
+			close(hold[1]);
+			(void)!read(hold[0], &byte, 1);
+			_exit(0);
+		case -1:
+			perror("fork");
+			return 2;
+		}
+	}
+	close(hold[1]);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "warm"))
+		return warm();
+	if (argc == 3 && !strcmp(argv[1], "save"))
+		return save(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "check"))
+		return check(argv[2]);
+	fprintf(stderr, "usage: leaks warm | save FILE | check FILE\n");
+	return 2;
+}
