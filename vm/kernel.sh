@@ -60,6 +60,18 @@ for flavour in "$@"; do
 	"$top/kernel/apply" "$build"
 	exec 9>"$build/lock"
 	flock -s 9
+
+	# make takes seconds to find that there is nothing to do.
+	inputs=$(cat "$top/kernel/config/base" "$top/kernel/config/$flavour" \
+		"$top/vm/kconfig.sh" "$top/vm/kernel.sh" | cksum; gcc -dumpfullversion)
+	if [ -f "$obj/arch/x86/boot/bzImage" ] && [ -f "$obj/.config" ] &&
+	   [ "$(cat "$obj/built" 2>/dev/null)" = "$inputs" ] &&
+	   [ -z "$(find "$build/src" -newer "$obj/built" -print -quit)" ]; then
+		exec 8>&- 9>&-
+		continue
+	fi
+	# Dated before the build reads the first file, in place only after its end.
+	echo "$inputs" >"$obj/built.now"
 	"$top/vm/kconfig.sh" "$flavour" "$build/src" "$obj"
 	start=$(date +%s)
 
@@ -85,5 +97,6 @@ for flavour in "$@"; do
 	if [ "$n" -gt 0 ]; then
 		echo "kernel $flavour: built in $(($(date +%s) - start)) s ($n steps)"
 	fi
+	mv "$obj/built.now" "$obj/built"
 	exec 8>&- 9>&-
 done
