@@ -110,7 +110,7 @@ report_window() {
 		{ v[$2, $3] = $4 }
 		function line(what, name, plain, mshare, target) {
 			printf "| %s | %d | %d | %s | %s |\n", name, plain, mshare,
-				plain > 0 ? sprintf("%.3f", mshare / plain) : "", target
+				(plain > 0) ? sprintf("%.3f", mshare / plain) : "", target
 		}
 		function pair(what, subject, name, target) {
 			line(what, name, v[what, "plain" subject], v[what, "mshare" subject], target)

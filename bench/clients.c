@@ -330,6 +330,22 @@ static int verdict(void)
 	return 0;
 }
 
+/*
+ * A few at a time: all at once would queue up for the locks that the children
+ * of one process share, for minutes on a busy machine.
+ */
+static void stop_clients(void)
+{
+	for (int i = 0; i < nr_clients; i++) {
+		if (!ctl->client[i].dead)
+			kill(ctl->client[i].pid, SIGKILL);
+		if (i >= parallel && !ctl->client[i - parallel].dead)
+			waitpid(ctl->client[i - parallel].pid, NULL, 0);
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
 static void prepare(void)
 {
 	size_t len = sizeof(*ctl) + nr_clients * sizeof(struct client);
@@ -451,11 +467,7 @@ int main(int argc, char **argv)
 	status = verdict();
 	if (csv && fclose(csv))
 		die("csv: %s", strerror(errno));
-	for (int i = 0; i < nr_clients; i++)
-		if (!ctl->client[i].dead)
-			kill(ctl->client[i].pid, SIGKILL);
-	while (wait(NULL) > 0)
-		;
+	stop_clients();
 	area_remove(&area);
 	area_remove(&rehearsal);
 	return status;
