@@ -49,7 +49,7 @@
  */
 struct msharefs_sb_info {
 	struct vfsmount *memory;
-	spinlock_t lock;
+	spinlock_t lock;	/* max_inodes, free_inodes */
 	unsigned long max_inodes;
 	unsigned long free_inodes;
 	kuid_t uid;

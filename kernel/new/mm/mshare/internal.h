@@ -94,10 +94,10 @@
 struct mshare_region {
 	struct mm_struct *host;
 	struct mem_cgroup *memcg;
-	struct mutex lock;
+	struct mutex lock;	/* size, start and set-up of windows */
 	u64 size;
 	u64 start;
-	spinlock_t attach_lock;
+	spinlock_t attach_lock;	/* attached, attached_hash, counts of windows */
 	struct list_head attached;
 	struct hlist_head attached_hash[1 << MSHARE_HASH_BITS];
 };
@@ -153,7 +153,6 @@ int mshare_region_resize(struct mshare_region *region, u64 size);
 int mshare_region_map(struct mshare_region *region, struct file *file,
 		      u64 offset, u64 size, pgoff_t pgoff,
 		      vm_flags_t vm_flags);
-
 
 #ifdef CONFIG_MEMCG
 struct mem_cgroup *mshare_get_memcg(struct mshare_region *region);

@@ -61,6 +61,26 @@ static pud_t *find_link(struct mm_struct *mm, unsigned long address,
 	return pud_offset(p4d, address);
 }
 
+static void set_link(struct mm_struct *mm, pud_t *pud, pud_t link)
+{
+	spinlock_t *ptl = pud_lock(mm, pud);
+
+	set_pud(pud, link);
+	spin_unlock(ptl);
+}
+
+/* Faults of several threads may be here at once, for the same link. */
+static void add_link(struct mm_struct *mm, pud_t *pud, pmd_t *table, bool write)
+{
+	spinlock_t *ptl = pud_lock(mm, pud);
+
+	if (pud_none(*pud))
+		set_pud(pud, arch_mshare_mk_link(table, write));
+	else
+		VM_WARN_ON_ONCE(pud_pgtable(*pud) != table);
+	spin_unlock(ptl);
+}
+
 /**
  * mshare_link_unit - link one unit of a window
  * @vma: the window, of an attached process (I3)
@@ -77,7 +97,6 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 	struct mm_struct *mm = vma->vm_mm;
 	pmd_t *table = host_pmd_table(mshare_window_region(vma)->host,
 				      mshare_host_address(vma, address));
-	spinlock_t *ptl;
 	p4d_t *p4d;
 	pud_t *pud;
 
@@ -94,13 +113,7 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 	if (likely(pud_present(pudp_get(pud))))
 		return 0;
 
-	ptl = pud_lock(mm, pud);
-	if (pud_none(*pud))
-		set_pud(pud, arch_mshare_mk_link(table,
-						 vma->vm_flags & VM_WRITE));
-	else
-		VM_WARN_ON_ONCE(pud_pgtable(*pud) != table);
-	spin_unlock(ptl);
+	add_link(mm, pud, table, vma->vm_flags & VM_WRITE);
 	return 0;
 }
 
@@ -151,7 +164,6 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 unsigned long start, unsigned long end)
 {
 	unsigned long address, next;
-	spinlock_t *ptl;
 	pud_t *pud;
 
 	/* A window is unmapped in units; parts of one cannot be unlinked. */
@@ -162,9 +174,7 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		pud = find_link(vma->vm_mm, address, end, &next);
 		if (!pud || pud_none(pudp_get(pud)))
 			continue;
-		ptl = pud_lock(vma->vm_mm, pud);
-		pud_clear(pud);
-		spin_unlock(ptl);
+		set_link(vma->vm_mm, pud, __pud(0));
 		flush_unit(tlb, address);
 	}
 }
@@ -187,7 +197,6 @@ long mshare_change_protection(struct mmu_gather *tlb,
 			      unsigned long end, unsigned long cp_flags)
 {
 	unsigned long address, next;
-	spinlock_t *ptl;
 	pud_t *pud;
 
 	if (cp_flags & (MM_CP_PROT_NUMA | MM_CP_UFFD_WP_ALL))
@@ -204,10 +213,9 @@ long mshare_change_protection(struct mmu_gather *tlb,
 		pud = find_link(vma->vm_mm, address, end, &next);
 		if (!pud || pud_none(pudp_get(pud)))
 			continue;
-		ptl = pud_lock(vma->vm_mm, pud);
-		set_pud(pud, arch_mshare_mk_link(pud_pgtable(*pud),
-						 vma->vm_flags & VM_WRITE));
-		spin_unlock(ptl);
+		set_link(vma->vm_mm, pud,
+			 arch_mshare_mk_link(pud_pgtable(*pud),
+					     vma->vm_flags & VM_WRITE));
 		flush_unit(tlb, address);
 	}
 
