@@ -40,8 +40,7 @@ static struct count counts[] = {
 	      "nr_dying_descendants"),
 	FIELD("cgroups", "/sys/fs/cgroup/cgroup.stat", "nr_descendants"),
 	SLAB("mm_struct"), SLAB("vm_area_struct"), SLAB("filp"),
-	SLAB("files_cache"), SLAB("inode_cache"), SLAB("shmem_inode_cache"),
-	SLAB("mnt_cache"),
+	SLAB("files_cache"), SLAB("shmem_inode_cache"), SLAB("mnt_cache"),
 };
 
 #define NR_COUNTS (sizeof(counts) / sizeof(counts[0]))
@@ -56,26 +55,42 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
-/* The number after @field at the start of a line of @path. */
-static long get(const char *path, const char *field)
-{
-	static char text[1 << 17];
-	size_t len = 0, flen = strlen(field);
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-	char *p;
+static char text[1 << 17];
 
-	if (fd < 0)
-		return -1;
+/* Reads the whole file from its start. */
+static void slurp(int fd)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	lseek(fd, 0, SEEK_SET);
 	while ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
 		len += n;
-	close(fd);
 	text[len] = 0;
+}
+
+/* The number after @field at the start of a line of the text; -1: none. */
+static long number(const char *field)
+{
+	size_t flen = strlen(field);
+	char *p;
+
 	for (p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
 		if (!strncmp(p, field, flen) && strchr(" \t", p[flen]))
 			return strtol(p + flen, NULL, 10);
 	}
 	return -1;
+}
+
+static long get(const char *path, const char *field)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		return -1;
+	slurp(fd);
+	close(fd);
+	return number(field);
 }
 
 /* Page tables of all processes. */
@@ -109,10 +124,29 @@ static void visit_cpus(void)
 	}
 }
 
-static void measure(void)
+static int slabinfo = -1, shrink[NR_COUNTS];
+
+/*
+ * A slab that a CPU works on counts as if it were full. They are given back
+ * before counting, with all files open already: to open one takes objects.
+ */
+static void open_slabs(void)
 {
 	char path[128];
 
+	slabinfo = open("/proc/slabinfo", O_RDONLY);
+	for (size_t i = 0; i < NR_COUNTS; i++) {
+		shrink[i] = -1;
+		if (counts[i].file)
+			continue;
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
+			 counts[i].name);
+		shrink[i] = open(path, O_WRONLY);
+	}
+}
+
+static void measure(void)
+{
 	long own = own_tables();
 
 	/* 4: without a line in the log; what was used lately stays once. */
@@ -123,17 +157,20 @@ static void measure(void)
 	for (size_t i = 0; i < NR_COUNTS; i++) {
 		struct count *c = &counts[i];
 
-		if (c->file) {
-			c->value = get(c->file, c->field);
-			if (!strcmp(c->field, "PageTables:"))
-				c->value -= own;
+		if (!c->file)
 			continue;
-		}
-		/* Slabs that CPUs hold back count as if they were full. */
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
-			 c->name);
-		put(path, "1");
-		c->value = get("/proc/slabinfo", c->name);
+		c->value = get(c->file, c->field);
+		if (!strcmp(c->field, "PageTables:"))
+			c->value -= own;
+	}
+	if (slabinfo < 0)
+		return;
+	for (size_t i = 0; i < NR_COUNTS; i++)
+		(void)!pwrite(shrink[i], "1", 1, 0);
+	slurp(slabinfo);
+	for (size_t i = 0; i < NR_COUNTS; i++) {
+		if (shrink[i] >= 0)
+			counts[i].value = number(counts[i].name);
 	}
 }
 
@@ -223,6 +260,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "warm"))
 		return warm();
+	open_slabs();
 	if (argc == 3 && !strcmp(argv[1], "save"))
 		return save(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "check"))

@@ -14,7 +14,8 @@ usage() {
 	usage: ./run test [options] [smoke|full]
 	  --flavour F   only this kernel: release, debug, off; several are allowed
 	  --la57 V      only with five-level page tables "on", or "off"
-	  --suite S     only this suite; several are allowed
+	  --suite S     only this suite; several are allowed ("mm": the kernel's
+	                own tests, with mshare and without)
 	  --no-build    take the kernels as they are
 	END
 }
@@ -73,13 +74,21 @@ configs=
 for config in release/on release/off debug/on debug/off off/on off/off; do
 	[ -z "$(plan "${config%/*}" "${config#*/}")" ] || configs="$configs $config"
 done
-[ -n "$configs" ] || die "nothing to run"
+# The mm selftests belong to a complete run of tier full, or to --suite mm.
+mm=no
+if has "$only" mm || { [ "$tier" = full ] && [ -z "$only$flavours$la57" ]; }; then
+	mm=yes
+fi
+[ -n "$configs" ] || [ "$mm" = yes ] || die "nothing to run"
 
 # ------------------------------------------------------------------ programs
 if [ "$build" = yes ]; then
 	need=
 	for config in $configs; do
 		has "$need" "${config%/*}" || need="$need ${config%/*}"
+	done
+	[ "$mm" = no ] || for flavour in release off; do
+		has "$need" "$flavour" || need="$need $flavour"
 	done
 	echo "# kernels:$need"
 	# shellcheck disable=SC2086 # several words
@@ -157,10 +166,69 @@ run_config() {
 	fi
 }
 
+# The kernel's own mm tests, with mshare and without: the same results. What
+# fails on both is emulation's fault, or ours to live with; the list says it.
+mm_programs() {
+	awk '$1 == "run" && !seen[$3]++ { print $3 }' tests/mm-selftests.list
+}
+
+build_mm() {
+	echo "# building the kernel's mm selftests"
+	make -s -C build/kernel/src O="$top/build/kernel/release" headers >"$logs/mm-build.log" 2>&1 &&
+	for program in $(mm_programs); do
+		make -s -C "$kselftest/mm" OUTPUT="$bin/mm" "$bin/mm/$program" \
+			KHDR_INCLUDES="-isystem $top/build/kernel/release/usr/include" \
+			>>"$logs/mm-build.log" 2>&1 || return 1
+	done
+}
+
+run_mm() {
+	mkdir -p "$bin/mm"
+	if ! build_mm; then
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) - mm build"
+		tail -n 20 "$logs/mm-build.log" | sed 's/^/#   /'
+		return
+	fi
+	for flavour in off release; do
+		echo "# $flavour/la57: mm selftests"
+		status=0
+		./run vm --no-build --flavour "$flavour" --mem 3G --cpus 4 --swap 512M --timeout 3000 \
+			--allow-oom --log "$logs/mm-$flavour.console" -- \
+			tests/mm-selftests.sh "$bin/mm" >"$logs/mm-$flavour.log" \
+			2>"$logs/mm-$flavour.err" || status=$?
+		tr -d '\r' <"$logs/mm-$flavour.log" | sed -n 's/^@mm //p' >"$logs/mm-$flavour.result"
+		if [ "$status" -ne 0 ]; then
+			failed=$((failed + 1))
+			echo "not ok $((passed + failed)) - $flavour/la57 mm kernel log # status $status"
+			sed 's/^/#   /' "$logs/mm-$flavour.err"
+		fi
+	done
+	while read -r what seconds program; do
+		[ "$what" = run ] || continue
+		off=$(grep -xE "([0-9]+ ){4}$program" "$logs/mm-off.result" || :)
+		release=$(grep -xE "([0-9]+ ){4}$program" "$logs/mm-release.result" || :)
+		if [ -n "$off" ] && [ "$off" = "$release" ]; then
+			passed=$((passed + 1))
+			echo "ok $((passed + failed)) - mm $program # same: $(echo "$off" |
+				awk '{ print "status " $1 ", " $2 " ok, " $3 " not ok, " $4 " skipped" }')"
+		else
+			failed=$((failed + 1))
+			echo "not ok $((passed + failed)) - mm $program"
+			echo "#   without mshare: ${off:-no result}"
+			echo "#   with mshare:    ${release:-no result}"
+		fi
+	done <tests/mm-selftests.list
+}
+
 start=$(date +%s)
 for config in $configs; do
 	run_config "${config%/*}" "${config#*/}"
 done
+
+if [ "$mm" = yes ]; then
+	run_mm
+fi
 
 echo "1..$((passed + failed))"
 echo "# $tier: $(($(date +%s) - start)) s, logs in build/test"

@@ -6,6 +6,8 @@
  *
  * The control is a switch that only debug builds have: with the flush of the
  * attached processes turned off, the same readers must see foreign data.
+ *
+ * MSHARE_ROUNDS from the environment (40): how often pages are taken away.
  */
 #include "mshare_test.h"
 #include "cgroup.h"
@@ -37,7 +39,7 @@ FIXTURE(shootdown) {
 	struct peer maker;
 	struct shared *shared;
 	pid_t pid[MAX_READERS];
-	int readers;
+	int readers, rounds;
 };
 
 static long op_make(const long *a)
@@ -80,6 +82,9 @@ FIXTURE_SETUP(shootdown)
 	if (!self->unit)
 		return;
 	ASSERT_LT(1, cpus()) TH_LOG("needs two CPUs");
+	self->rounds = getenv("MSHARE_ROUNDS") ? atoi(getenv("MSHARE_ROUNDS")) :
+						 40;
+	ASSERT_LE(8, self->rounds);
 	ASSERT_EQ(0, cg_create(CG));
 	self->shared = mmap(NULL, sizeof(*self->shared), RW,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -220,7 +225,7 @@ TEST_F_TIMEOUT(shootdown, swapped_out, 300)
 	ASSERT_TRUE(wait_passes(self, 10));
 	out = vmstat("pswpout");
 	in = vmstat("pswpin");
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < self->rounds; i++) {
 		swap_out();
 		take_pages();
 		if (i % 10 == 5) {
@@ -248,7 +253,7 @@ TEST_F_TIMEOUT(shootdown, migrated, 300)
 
 	ASSERT_NE(MAP_FAILED, spread);
 	ASSERT_TRUE(wait_passes(self, 10));
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < self->rounds / 2; i++) {
 		/* Every other page free: there is something to compact. */
 		for (unsigned long at = i % 2 * PAGE; at < 64UL << 20;
 		     at += 2 * PAGE)
@@ -276,7 +281,7 @@ TEST_F_TIMEOUT(shootdown, seen_without_flush, 300)
 	ASSERT_TRUE(has_swap()) TH_LOG("needs swap");
 	ASSERT_TRUE(wait_passes(self, 10));
 	ASSERT_EQ(0, write_file(NO_FLUSH, "Y"));
-	for (i = 0; i < 40 && !total(self, true); i++) {
+	for (i = 0; i < self->rounds && !total(self, true); i++) {
 		swap_out();
 		take_pages();
 		wait_passes(self, 2);
