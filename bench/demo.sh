@@ -66,7 +66,8 @@ table() {
 			for (i = 1; i <= 5; i++)
 				printf "  %8d |%-39s|%s\n", points[i], row("plain", points[i]), row("mshare", points[i])
 			print "  *  page faults of one client, attaching and reading every page"
-			print "  ** until all of them were through; 1 is what one client takes on ordinary shared memory"
+			print "  ** until all of them were through; 1 is what one client takes on ordinary shared memory."
+			print "     Rough, as the host may have been busier in one of the two runs"
 		}
 	' "$out/plain.csv" "$out/mshare.csv"
 }
