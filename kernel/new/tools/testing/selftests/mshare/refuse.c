@@ -5,6 +5,7 @@
  * are what they were, here and in another process, and all can go on.
  */
 #include "mshare_test.h"
+#include <linux/kvm.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -402,6 +403,26 @@ TEST_F(refuse, prctl_merge)
 	/* Everything mergeable may be merged: a window is not. */
 	HARMLESS(prctl(67 /* PR_SET_MEMORY_MERGE */, 1, 0, 0, 0), EINVAL);
 	HARMLESS(prctl(67, 0, 0, 0, 0), EINVAL);
+}
+
+/* Who keeps copies of page tables must be told of changes: KVM, for one. */
+TEST_F(refuse, kvm)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct peer q;
+
+	if (kvm < 0)
+		SKIP(return, "no KVM in this machine");
+	REFUSED(EBUSY, ioctl(kvm, KVM_CREATE_VM, 0));
+
+	/* The other order, in a process that keeps a VM to its end. */
+	q = peer_start(_metadata);
+	EXPECT_EQ(0, peer_sys(&q, __NR_munmap, L(self->base),
+			      2 * self->unit));
+	EXPECT_EQ(0, peer_sys(&q, __NR_munmap, L(self->ro), self->unit));
+	ASSERT_LE(0, peer_sys(&q, __NR_ioctl, kvm, KVM_CREATE_VM, 0));
+	EXPECT_EQ(-EBUSY, peer_attach(&q, MS_DIR "/a", O_RDWR, RW));
+	EXPECT_EQ(0, peer_stop(&q));
 }
 
 TEST_F(refuse, seal)
