@@ -15,7 +15,10 @@ die() { echo "mshare: kernel: $*" >&2; exit 1; }
 
 mkdir -p "$build"
 
-# The same objects are found again by a clone elsewhere, hence no absolute paths.
+# The same objects are found again by a clone elsewhere: no absolute paths, one
+# language of messages.
+unset LC_ALL LC_CTYPE LC_MESSAGES
+export LANG=C.UTF-8
 cc=gcc
 if command -v ccache >/dev/null 2>&1; then
 	cc='ccache gcc'
