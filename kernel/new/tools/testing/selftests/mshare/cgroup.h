@@ -3,6 +3,7 @@
 #ifndef MSHARE_CGROUP_H
 #define MSHARE_CGROUP_H
 
+#include <glob.h>
 #include <linux/magic.h>
 
 #define CG_ROOT "/sys/fs/cgroup"
@@ -83,6 +84,30 @@ static inline long cg_stat_settles(const char *name, const char *field,
 static inline long cg_dying(void)
 {
 	return file_field(CG_ROOT "/cgroup.stat", "nr_dying_descendants");
+}
+
+/* KASAN holds freed objects back, and each holds its cgroup. */
+static inline void cg_shrink_slabs(void)
+{
+	glob_t g;
+
+	if (glob("/sys/kernel/slab/*/shrink", 0, NULL, &g))
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		write_file(g.gl_pathv[i], "1");
+	globfree(&g);
+}
+
+/* Waits until no more than @want removed cgroups are left. */
+static inline long cg_dying_settles(long want)
+{
+	write_file("/proc/sys/vm/drop_caches", "7");
+	for (int i = 0; i < 100 && cg_dying() > want; i++) {
+		usleep(100000);
+		if (i % 20 == 10)
+			cg_shrink_slabs();
+	}
+	return cg_dying();
 }
 
 /* For peers. */

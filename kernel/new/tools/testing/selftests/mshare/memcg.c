@@ -38,10 +38,7 @@ FIXTURE_TEARDOWN(memcg)
 	EXPECT_EQ(0, cg_remove("mshare-user"));
 	cg_remove("mshare-maker");
 	/* Nothing holds the cgroups any more. */
-	write_file("/proc/sys/vm/drop_caches", "7");
-	for (int i = 0; i < 100 && cg_dying() > self->dying; i++)
-		usleep(100000);
-	EXPECT_EQ(self->dying, cg_dying());
+	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
 }
 
 static long op_make(const long *a)

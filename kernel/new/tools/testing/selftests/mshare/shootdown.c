@@ -7,7 +7,8 @@
  * The control is a switch that only debug builds have: with the flush of the
  * attached processes turned off, the same readers must see foreign data.
  *
- * MSHARE_ROUNDS from the environment (40): how often pages are taken away.
+ * MSHARE_ROUNDS from the environment (40): how often pages are taken away, but
+ * after a minute and a half no more, where machines are slow.
  */
 #include "mshare_test.h"
 #include "cgroup.h"
@@ -21,6 +22,8 @@
 #define CG		"mshare-shootdown"
 #define NO_FLUSH	"/sys/kernel/debug/mshare/no_flush"
 #define MAX_READERS	16
+#define SECONDS		90
+#define LEAST		4	/* rounds, however long they take */
 
 struct reader {
 	unsigned long rounds;	/* passes over all pages */
@@ -40,6 +43,7 @@ FIXTURE(shootdown) {
 	struct shared *shared;
 	pid_t pid[MAX_READERS];
 	int readers, rounds;
+	time_t end;
 };
 
 static long op_make(const long *a)
@@ -85,6 +89,7 @@ FIXTURE_SETUP(shootdown)
 	self->rounds = getenv("MSHARE_ROUNDS") ? atoi(getenv("MSHARE_ROUNDS")) :
 						 40;
 	ASSERT_LE(8, self->rounds);
+	self->end = time(NULL) + SECONDS;
 	ASSERT_EQ(0, cg_create(CG));
 	self->shared = mmap(NULL, sizeof(*self->shared), RW,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -164,6 +169,11 @@ static unsigned long total(FIXTURE_DATA(shootdown) *self, bool foreign)
 	return sum;
 }
 
+static bool go_on(FIXTURE_DATA(shootdown) *self, int round, int rounds)
+{
+	return round < rounds && (round < LEAST || time(NULL) < self->end);
+}
+
 /* Until every reader has made @n passes more. */
 static bool wait_passes(FIXTURE_DATA(shootdown) *self, unsigned long n)
 {
@@ -225,10 +235,10 @@ TEST_F_TIMEOUT(shootdown, swapped_out, 300)
 	ASSERT_TRUE(wait_passes(self, 10));
 	out = vmstat("pswpout");
 	in = vmstat("pswpin");
-	for (int i = 0; i < self->rounds; i++) {
+	for (int i = 0; go_on(self, i, self->rounds); i++) {
 		swap_out();
 		take_pages();
-		if (i % 10 == 5) {
+		if (i % 10 == 2) {
 			swap_out();
 			ASSERT_EQ(0, in_child(swap_again, NULL));
 		}
@@ -253,7 +263,7 @@ TEST_F_TIMEOUT(shootdown, migrated, 300)
 
 	ASSERT_NE(MAP_FAILED, spread);
 	ASSERT_TRUE(wait_passes(self, 10));
-	for (int i = 0; i < self->rounds / 2; i++) {
+	for (int i = 0; go_on(self, i, self->rounds / 2); i++) {
 		/* Every other page free: there is something to compact. */
 		for (unsigned long at = i % 2 * PAGE; at < 64UL << 20;
 		     at += 2 * PAGE)
@@ -281,7 +291,7 @@ TEST_F_TIMEOUT(shootdown, seen_without_flush, 300)
 	ASSERT_TRUE(has_swap()) TH_LOG("needs swap");
 	ASSERT_TRUE(wait_passes(self, 10));
 	ASSERT_EQ(0, write_file(NO_FLUSH, "Y"));
-	for (i = 0; i < self->rounds && !total(self, true); i++) {
+	for (i = 0; go_on(self, i, self->rounds) && !total(self, true); i++) {
 		swap_out();
 		take_pages();
 		wait_passes(self, 2);

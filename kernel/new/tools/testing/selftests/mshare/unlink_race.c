@@ -8,7 +8,8 @@
  * which tag must be there. The main thread looks at the slots through a second
  * window that never changes.
  *
- * MSHARE_ROUNDS from the environment (200): changes of a window in each test.
+ * MSHARE_ROUNDS from the environment (200): changes of a window in each test,
+ * but after half a minute no more, where machines are slow.
  */
 #include "mshare_test.h"
 #include <pthread.h>
@@ -18,6 +19,8 @@
 #define MAX_THREADS	15
 #define TAG(which)	(0x7a60000000000000ull + (which) * 0x1111)
 #define STRAY		0x57a4000000000000ull
+#define SECONDS		30
+#define LEAST		4	/* rounds, however long they take */
 
 static struct {
 	char *win;		/* the address under test */
@@ -25,6 +28,7 @@ static struct {
 	unsigned int gen;
 	int stop;
 	int threads, rounds;
+	time_t end;
 	pthread_t thread[MAX_THREADS];
 	unsigned long done[MAX_THREADS];	/* accesses that succeeded */
 	unsigned long faults[MAX_THREADS];
@@ -125,6 +129,7 @@ FIXTURE_SETUP(unlink_race)
 	race.rounds = getenv("MSHARE_ROUNDS") ? atoi(getenv("MSHARE_ROUNDS")) :
 						200;
 	ASSERT_LE(8, race.rounds);
+	race.end = time(NULL) + SECONDS;
 	race.threads = cpus() - 1 < MAX_THREADS ? cpus() - 1 : MAX_THREADS;
 	race.win = mmap(NULL, (race.units + 1) * race.unit, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -138,6 +143,11 @@ FIXTURE_SETUP(unlink_race)
 
 FIXTURE_TEARDOWN(unlink_race)
 {
+}
+
+static bool go_on(int round, int rounds)
+{
+	return round < rounds && (round < LEAST || time(NULL) < race.end);
 }
 
 static void start_threads(struct __test_metadata *_metadata)
@@ -214,7 +224,7 @@ TEST_F_TIMEOUT(unlink_race, replaced, 400)
 	start_threads(_metadata);
 	wait_progress(_metadata);
 
-	for (int n = 0; n < race.rounds && !race.wrong; n++) {
+	for (int n = 0; go_on(n, race.rounds) && !race.wrong; n++) {
 		int old = n & 1, new = !old;
 
 		__atomic_add_fetch(&race.gen, 1, __ATOMIC_SEQ_CST);
@@ -274,7 +284,7 @@ TEST_F_TIMEOUT(unlink_race, destroyed, 400)
 	window_now(_metadata, fd, RW);
 	start_threads(_metadata);
 
-	for (int n = 0; n < race.rounds / 4 && !race.wrong && !harm; n++) {
+	for (int n = 0; go_on(n, race.rounds / 4) && !race.wrong && !harm; n++) {
 		char old[32], new[32];
 
 		wait_progress(_metadata);
@@ -329,7 +339,7 @@ TEST_F_TIMEOUT(unlink_race, lowered, 400)
 	race.want[1] = TAG(0);
 	window_now(_metadata, fd, RW);
 	start_threads(_metadata);
-	for (int n = 0; n < race.rounds / 2; n++) {
+	for (int n = 0; go_on(n, race.rounds / 2); n++) {
 		wait_progress(_metadata);
 		ASSERT_EQ(0, mprotect(race.win, len,
 				      n & 1 ? PROT_NONE : PROT_READ));
