@@ -124,6 +124,17 @@ if [ ! -f "$cpio" ] || [ -n "$(find "$top/vm/init" "$top/vm/guest" "$busybox" -n
 	rm -rf "$root"
 fi
 
+# The guest counts time with the host's counter and must not measure it itself.
+khz=
+if [ "$accel$icount" = tcgno ]; then
+	counter=$top/build/vm/tsc-khz
+	if [ ! -x "$counter" ] || [ -n "$(find "$top/vm/tsc-khz.c" -newer "$counter")" ]; then
+		gcc -O2 -Wall -o "$counter.$$" "$top/vm/tsc-khz.c" || die "vm/tsc-khz.c does not build"
+		mv "$counter.$$" "$counter"
+	fi
+	khz=$("$counter")
+fi
+
 # ------------------------------------------------- what this run leaves behind
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/mshare-vm.XXXXXX")
 qemu=
@@ -233,10 +244,16 @@ if [ -n "$out" ]; then
 		-device virtio-9p-pci,fsdev=out,mount_tag=out
 fi
 
+kernel_args="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=reliable"
+kernel_args="$kernel_args${khz:+ tsc_early_khz=$khz}"
+# A busy host can keep a processor of the guest from running for some time.
+kernel_args="$kernel_args rcupdate.rcu_cpu_stall_timeout=120"
+[ "$flavour" != debug ] || kernel_args="$kernel_args watchdog_thresh=60"
+
 # shellcheck disable=SC2086 # several arguments in one word
 set -- qemu-system-x86_64 $qemu_args -M "$machine" -cpu max "$@" \
 	-kernel "$image" -initrd "$cpio" \
-	-append "console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=reliable$append" \
+	-append "$kernel_args$append" \
 	-chardev "file,id=console,path=$console" -serial chardev:console \
 	-device virtio-serial-pci -chardev stdio,id=program,signal=off \
 	-device virtconsole,chardev=program \
