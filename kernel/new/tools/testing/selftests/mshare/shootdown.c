@@ -149,8 +149,8 @@ static unsigned long rounds(FIXTURE_DATA(shootdown) *self)
 	unsigned long least = ~0ul;
 
 	for (int i = 0; i < self->readers; i++) {
-		unsigned long n = __atomic_load_n(
-			&self->shared->reader[i].rounds, __ATOMIC_ACQUIRE);
+		unsigned long *at = &self->shared->reader[i].rounds;
+		unsigned long n = __atomic_load_n(at, __ATOMIC_ACQUIRE);
 
 		least = n < least ? n : least;
 	}
