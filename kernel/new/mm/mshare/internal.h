@@ -8,7 +8,7 @@
  *                         +-- PTE pages, leaves: once, for everyone
  *
  * The engine (region, window, link, fault, flush) knows nothing of the file
- * system in front of it (fs.c).
+ * system in front of it (fs.c, dir.c, super.c).
  *
  * Invariants, each with the place that keeps it:
  *
