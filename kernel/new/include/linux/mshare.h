@@ -42,6 +42,11 @@ struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 					    unsigned long *address,
 					    bool *mmap_locked);
 void mshare_unlock_host_vma(struct vm_area_struct *host_vma, bool mmap_locked);
+bool mshare_may_mremap(unsigned long address, unsigned long old_len,
+		       unsigned long new_len, unsigned long flags,
+		       unsigned long new_address);
+unsigned long mshare_move_links(struct vm_area_struct *vma,
+				unsigned long address, unsigned long len);
 unsigned long mshare_dump_hole(unsigned long address, unsigned long end);
 void mshare_flush(struct mm_struct *host, bool freed_tables);
 

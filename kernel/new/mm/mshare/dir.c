@@ -103,6 +103,7 @@ struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 				 umode_t mode)
 {
 	struct mshare_region *region = NULL;
+	unsigned int ino = get_next_ino();
 	struct inode *inode;
 	int err;
 
@@ -111,7 +112,7 @@ struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 		return ERR_PTR(err);
 
 	if (S_ISREG(mode)) {
-		region = mshare_region_create();
+		region = mshare_region_create(ino);
 		if (IS_ERR(region)) {
 			err = PTR_ERR(region);
 			goto release;
@@ -125,7 +126,7 @@ struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 
 	/* From here on msharefs_evict_inode() undoes it all. */
 	inode->i_private = region;
-	inode->i_ino = get_next_ino();
+	inode->i_ino = ino;
 	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
 	simple_inode_init_ts(inode);
 	if (region) {

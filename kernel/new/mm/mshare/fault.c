@@ -22,6 +22,8 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 
+#include <trace/events/mshare.h>
+
 #include "../internal.h"
 #include "internal.h"
 
@@ -150,12 +152,15 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 	if (regs && !mshare_vma_linkable(vma))
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
 
+	mshare_count_fault(region);
 	/* Page tables are charged to the active cgroup, memory to the host's */
 	memcg = mshare_get_memcg(region);
 	old_memcg = set_active_memcg(memcg);
 	ret = fault_host(region->host, host_address, flags);
 	set_active_memcg(old_memcg);
 	mem_cgroup_put(memcg);
+	trace_mshare_fault(region->id, host_address - MSHARE_HOST_BASE, flags,
+			   ret);
 
 	/*
 	 * A cgroup that is not ours is full, and killing in it did not help:
@@ -231,6 +236,9 @@ static unsigned long host_hole(struct mm_struct *host, unsigned long address,
 		return end - address;
 	if (vma->vm_start > address)
 		return vma->vm_start - address;
+	/* MSHAREFS_ADVISE can leave it out. */
+	if (vma->vm_flags & VM_DONTDUMP)
+		return min(end, vma->vm_end) - address;
 	if (!vma_is_shmem(vma))
 		return 0;
 

@@ -22,6 +22,8 @@
 #include <linux/percpu.h>
 #include <linux/smp.h>
 
+#include <trace/events/mshare.h>
+
 #include "internal.h"
 
 static DEFINE_PER_CPU(struct cpumask, flush_cpus);
@@ -74,6 +76,10 @@ void mshare_flush(struct mm_struct *host, bool freed_tables)
 		arch_mshare_flush_add(cpus, attachment->mm);
 	rcu_read_unlock();
 
+	mshare_count_flush(region);
+	if (trace_mshare_flush_enabled())
+		trace_mshare_flush(region->id, READ_ONCE(region->processes),
+				   cpumask_weight(cpus), freed_tables);
 	arch_mshare_flush(cpus, freed_tables);
 	preempt_enable();
 }

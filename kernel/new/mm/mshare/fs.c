@@ -10,11 +10,12 @@
  * Anonymous memory of regions comes from a tmpfs that each mount has to
  * itself. That is where size= is enforced and what statfs(2) reports.
  *
- * Regions can be named and their size can be changed by anyone the file mode
- * allows; read() tells { start, size }, see struct mshare_info.
+ * Regions can be named, and changed by anyone the file mode allows; read()
+ * tells { start, size }, see struct mshare_info.
  */
 #include <linux/fs.h>
 #include <linux/mman.h>
+#include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
 #include <linux/uio.h>
 
@@ -71,12 +72,11 @@ static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 
 	err = mshare_region_resize(region, size);
 	if (!err) {
-		err = mshare_region_map(region, memory, 0, size, 0,
-					VM_READ | VM_WRITE | VM_SHARED |
-					VM_MAYREAD | VM_MAYWRITE | VM_MAYSHARE |
-					VM_NORESERVE);
+		err = mshare_map(region, memory, 0, size, 0,
+				 PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_NORESERVE);
 		if (err)
-			region->size = 0;
+			WRITE_ONCE(region->size, 0);
 	}
 	/* The mapping has its own reference. */
 	fput(memory);
@@ -100,6 +100,9 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 	int err = 0;
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	/* Not in a region, which a file system stacked on this one may try. */
+	if (mm_is_mshare_host(vma->vm_mm))
 		return -EINVAL;
 	if (!IS_ALIGNED(vma->vm_start | vma->vm_end |
 			((u64)vma->vm_pgoff << PAGE_SHIFT), MSHARE_UNIT))
@@ -259,13 +262,85 @@ static int msharefs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	return 0;
 }
 
+/* What is mapped at @offset or after it, and before @end; @offset goes on. */
+static struct file *next_object(struct mshare_region *region, loff_t *offset,
+				loff_t end, loff_t *from, loff_t *to)
+{
+	struct mm_struct *host = region->host;
+	struct file *object = NULL;
+	struct vm_area_struct *vma;
+	loff_t start;
+
+	mmap_read_lock(host);
+	vma = find_vma(host, MSHARE_HOST_BASE + *offset);
+	if (vma && vma->vm_start - MSHARE_HOST_BASE < end) {
+		start = vma->vm_start - MSHARE_HOST_BASE;
+		*offset = max(*offset, start);
+		*from = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) +
+			*offset - start;
+		end = min_t(loff_t, end, vma->vm_end - MSHARE_HOST_BASE);
+		*to = *from + end - *offset;
+		*offset = end;
+		object = get_file(vma->vm_file);
+	}
+	mmap_read_unlock(host);
+	return object;
+}
+
+/*
+ * msync(2) of a window, and fsync(2) of a region: the files that are mapped
+ * there are to be synced. @last is the last byte.
+ */
+static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
+			  int datasync)
+{
+	struct mshare_region *region = inode_region(file_inode(file));
+	loff_t end = min_t(loff_t, last, MSHARE_MAX_SIZE - 1) + 1;
+	struct file *object;
+	loff_t from, to;
+	int err = 0;
+	int ret;
+
+	while (start < end) {
+		object = next_object(region, &start, end, &from, &to);
+		if (!object)
+			break;
+		ret = vfs_fsync_range(object, from, to - 1, datasync);
+		fput(object);
+		/* All are tried. Some know no fsync(2), which is all right. */
+		if (!err && ret != -EINVAL)
+			err = ret;
+	}
+	return err;
+}
+
+static void msharefs_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct mshare_stat stat;
+
+	mshare_region_stat(inode_region(file_inode(file)), &stat);
+	seq_printf(m, "mshare-size:\t%llu\n", stat.size);
+	seq_printf(m, "mshare-mappings:\t%llu\n", stat.mappings);
+	seq_printf(m, "mshare-windows:\t%llu\n", stat.windows);
+	seq_printf(m, "mshare-processes:\t%llu\n", stat.processes);
+	seq_printf(m, "mshare-resident:\t%llu\n", stat.resident);
+	seq_printf(m, "mshare-page-tables:\t%llu\n", stat.page_tables);
+	seq_printf(m, "mshare-locked:\t%llu\n", stat.locked);
+	seq_printf(m, "mshare-links:\t%llu\n", stat.links);
+	seq_printf(m, "mshare-faults:\t%llu\n", stat.faults);
+	seq_printf(m, "mshare-flushes:\t%llu\n", stat.flushes);
+}
+
 const struct file_operations msharefs_file_operations = {
 	.read_iter		= msharefs_read_iter,
 	.mmap			= msharefs_mmap,
 	.get_unmapped_area	= msharefs_get_unmapped_area,
+	.unlocked_ioctl		= msharefs_ioctl,
+	.compat_ioctl		= compat_ptr_ioctl,
 	.fallocate		= msharefs_fallocate,
-	.fsync			= noop_fsync,
+	.fsync			= msharefs_fsync,
 	.llseek			= generic_file_llseek,
+	.show_fdinfo		= msharefs_show_fdinfo,
 };
 
 const struct inode_operations msharefs_file_inode_operations = {

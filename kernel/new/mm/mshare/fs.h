@@ -39,6 +39,9 @@ static inline struct mshare_region *inode_region(struct inode *inode)
 	return inode->i_private;
 }
 
+/* ioctl.c */
+long msharefs_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
 /* fs.c */
 extern const struct file_operations msharefs_file_operations;
 extern const struct inode_operations msharefs_file_inode_operations;

@@ -7,8 +7,8 @@
  *     (link, RW)          |                       (link, RO)
  *                         +-- PTE pages, leaves: once, for everyone
  *
- * The engine (region, window, link, fault, flush) knows nothing of the file
- * system in front of it (fs.c, dir.c, super.c).
+ * The engine (region, map, window, link, fault, flush) knows nothing of the
+ * file system in front of it (fs.c, dir.c, super.c, ioctl.c).
  *
  * Invariants, each with the place that keeps it:
  *
@@ -30,9 +30,9 @@
  *     or the caller told.
  * I5  Nobody edits a leaf through a window: walkers skip it, or go on with
  *     the host VMA under the locks of the host mm.
- * I6  No path gives more access than the window: the link's write bit for the
- *     CPU, mshare_pud_permits() for GUP-fast, the window's VM flags for the
- *     rest. A window without read permission has no links at all.
+ * I6  No path gives more access than the window: the link's write and execute
+ *     bits for the CPU, mshare_pud_permits() for GUP-fast, the window's VM
+ *     flags for the rest. A window without read permission has no links.
  * I7  Links are removed in the zap phase of an unmap, mshare_unlink_range()
  *     called by unmap_page_range().
  * I8  RSS and page-table bytes of a region are the host mm's. A link is
@@ -61,6 +61,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mshare.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -84,22 +85,40 @@
  * struct mshare_region - memory whose page tables are shared
  * @host: the mm that owns VMAs and page tables; no task runs on it
  * @memcg: pays for page tables and memory: the creator's. NULL without memcg
- * @lock: serialises changes of size and set-up of windows
- * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. @lock
+ * @id: what trace events call it
+ * @lock: serialises changes of size, mapping, and set-up of windows
+ * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. Changed under
+ *	@lock
  * @start: address of the first window ever made, 0 before. @lock
- * @attach_lock: protects @attached, @attached_hash and counts of windows
+ * @locked: pages charged to @lock_ucounts. mmap_lock of @host
+ * @lock_ucounts: whose RLIMIT_MEMLOCK they count for; NULL while there are
+ *	none. mmap_lock of @host
+ * @attach_lock: protects @attached, @attached_hash and counts
  * @attached: the attached processes; walked under RCU by flush.c
  * @attached_hash: the same by mm
+ * @processes: how many are attached. @attach_lock
+ * @windows: how many they have. @attach_lock
+ * @links: how many entries of processes point here
+ * @flushes: how often the attached processes were flushed
+ * @faults: how many faults windows had; for each CPU
  */
 struct mshare_region {
 	struct mm_struct *host;
 	struct mem_cgroup *memcg;
-	struct mutex lock;	/* size, start and set-up of windows */
+	u64 id;
+	struct mutex lock;	/* size, start, mapping, set-up of windows */
 	u64 size;
 	u64 start;
-	spinlock_t attach_lock;	/* attached, attached_hash, counts of windows */
+	unsigned long locked;
+	struct ucounts *lock_ucounts;
+	spinlock_t attach_lock;	/* attached, attached_hash, counts */
 	struct list_head attached;
 	struct hlist_head attached_hash[1 << MSHARE_HASH_BITS];
+	unsigned long processes;
+	unsigned long windows;
+	atomic_long_t links;
+	atomic_long_t flushes;
+	unsigned long __percpu *faults;
 };
 
 /**
@@ -147,12 +166,9 @@ static inline bool mshare_vma_linkable(struct vm_area_struct *vma)
 }
 
 /* region.c */
-struct mshare_region *mshare_region_create(void);
+struct mshare_region *mshare_region_create(u64 id);
 void mshare_region_destroy(struct mshare_region *region);
 int mshare_region_resize(struct mshare_region *region, u64 size);
-int mshare_region_map(struct mshare_region *region, struct file *file,
-		      u64 offset, u64 size, pgoff_t pgoff,
-		      vm_flags_t vm_flags);
 
 #ifdef CONFIG_MEMCG
 struct mem_cgroup *mshare_get_memcg(struct mshare_region *region);
@@ -169,6 +185,22 @@ static inline bool mshare_foreign_memcg(struct mshare_region *region)
 }
 #endif
 
+/* map.c */
+int mshare_map(struct mshare_region *region, struct file *file, u64 offset,
+	       u64 size, pgoff_t pgoff, unsigned long prot,
+	       unsigned long flags);
+int mshare_unmap(struct mshare_region *region, u64 offset, u64 size);
+int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
+		   unsigned long prot);
+int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
+		  int advice);
+
+/* lock.c */
+int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
+		vm_flags_t vm_flags);
+int mshare_charge_locked(struct mshare_region *region, unsigned long pages);
+void mshare_settle_locked(struct mshare_region *region);
+
 /* window.c */
 struct mshare_attachment *mshare_attach(struct mshare_region *region,
 					struct mm_struct *mm);
@@ -183,13 +215,43 @@ int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 bool mshare_range_linked(struct vm_area_struct *vma);
 
 /* stat.c */
-enum mshare_stat {
+enum mshare_stat_item {
 	MSHARE_STAT_REGIONS,
 	MSHARE_STAT_WINDOWS,
+	MSHARE_STAT_LINKS,
+	MSHARE_STAT_FAULTS,
+	MSHARE_STAT_FLUSHES,
 	NR_MSHARE_STATS
 };
 
-void mshare_stat_add(enum mshare_stat item, long n);
+struct mshare_stat;
+
+DECLARE_PER_CPU(long [NR_MSHARE_STATS], mshare_stats);
+
+static inline void mshare_stat_add(enum mshare_stat_item item, long n)
+{
+	this_cpu_add(mshare_stats[item], n);
+}
+
+static inline void mshare_count_fault(struct mshare_region *region)
+{
+	this_cpu_inc(*region->faults);
+	mshare_stat_add(MSHARE_STAT_FAULTS, 1);
+}
+
+static inline void mshare_count_flush(struct mshare_region *region)
+{
+	atomic_long_inc(&region->flushes);
+	mshare_stat_add(MSHARE_STAT_FLUSHES, 1);
+}
+
+static inline void mshare_count_link(struct mshare_region *region, long n)
+{
+	atomic_long_add(n, &region->links);
+	mshare_stat_add(MSHARE_STAT_LINKS, n);
+}
+
+void mshare_region_stat(struct mshare_region *region, struct mshare_stat *stat);
 int mshare_stat_init(void);
 
 #endif /* _MM_MSHARE_INTERNAL_H */

@@ -15,6 +15,8 @@
 
 #include <asm/tlb.h>
 
+#include <trace/events/mshare.h>
+
 #include "internal.h"
 
 /*
@@ -70,15 +72,17 @@ static void set_link(struct mm_struct *mm, pud_t *pud, pud_t link)
 }
 
 /* Faults of several threads may be here at once, for the same link. */
-static void add_link(struct mm_struct *mm, pud_t *pud, pmd_t *table, bool write)
+static bool add_link(struct vm_area_struct *vma, pud_t *pud, pmd_t *table)
 {
-	spinlock_t *ptl = pud_lock(mm, pud);
+	spinlock_t *ptl = pud_lock(vma->vm_mm, pud);
+	bool added = pud_none(*pud);
 
-	if (pud_none(*pud))
-		set_pud(pud, arch_mshare_mk_link(table, write));
+	if (added)
+		set_pud(pud, arch_mshare_mk_link(table, vma->vm_flags));
 	else
 		VM_WARN_ON_ONCE(pud_pgtable(*pud) != table);
 	spin_unlock(ptl);
+	return added;
 }
 
 /**
@@ -94,8 +98,9 @@ static void add_link(struct mm_struct *mm, pud_t *pud, pmd_t *table, bool write)
  */
 int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 {
+	struct mshare_region *region = mshare_window_region(vma);
 	struct mm_struct *mm = vma->vm_mm;
-	pmd_t *table = host_pmd_table(mshare_window_region(vma)->host,
+	pmd_t *table = host_pmd_table(region->host,
 				      mshare_host_address(vma, address));
 	p4d_t *p4d;
 	pud_t *pud;
@@ -113,7 +118,11 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 	if (likely(pud_present(pudp_get(pud))))
 		return 0;
 
-	add_link(mm, pud, table, vma->vm_flags & VM_WRITE);
+	if (add_link(vma, pud, table)) {
+		mshare_count_link(region, 1);
+		trace_mshare_link(region->id, address & MSHARE_UNIT_MASK,
+				  vma->vm_flags);
+	}
 	return 0;
 }
 
@@ -163,6 +172,7 @@ static void flush_unit(struct mmu_gather *tlb, unsigned long address)
 void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 unsigned long start, unsigned long end)
 {
+	struct mshare_region *region;
 	unsigned long address, next;
 	pud_t *pud;
 
@@ -176,6 +186,9 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			continue;
 		set_link(vma->vm_mm, pud, __pud(0));
 		flush_unit(tlb, address);
+		region = mshare_window_region(vma);
+		mshare_count_link(region, -1);
+		trace_mshare_unlink(region->id, address);
 	}
 }
 
@@ -215,7 +228,7 @@ long mshare_change_protection(struct mmu_gather *tlb,
 			continue;
 		set_link(vma->vm_mm, pud,
 			 arch_mshare_mk_link(pud_pgtable(*pud),
-					     vma->vm_flags & VM_WRITE));
+					     vma->vm_flags));
 		flush_unit(tlb, address);
 	}
 

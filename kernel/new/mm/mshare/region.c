@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare regions: the host mm and what is mapped in it
+ * mshare regions: the host mm, its lifetime, and who pays
  *
  * A region lives as long as the front end keeps it, which is as long as a
  * name, an open file or a window refers to it. No task owns it: host->owner
  * is NULL, and the memory cgroup of the creator is held by the region. So
  * nothing happens to it when the creator exits.
  */
-#include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <asm/tlb.h>
 
-#include "../internal.h"
+#include <trace/events/mshare.h>
+
 #include "internal.h"
 
 /*
@@ -60,13 +60,14 @@ static void free_host_tables(struct mm_struct *host)
 
 /**
  * mshare_region_create - make an empty region
+ * @id: what trace events are to call it
  *
  * Charged to the caller's memory cgroup, now and later.
  *
  * Context: may sleep; no mm locks held.
  * Return: the region, or ERR_PTR(-ENOMEM).
  */
-struct mshare_region *mshare_region_create(void)
+struct mshare_region *mshare_region_create(u64 id)
 {
 	struct mshare_region *region;
 
@@ -77,16 +78,25 @@ struct mshare_region *mshare_region_create(void)
 	spin_lock_init(&region->attach_lock);
 	INIT_LIST_HEAD(&region->attached);
 
+	region->faults = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
+	if (!region->faults)
+		goto free_region;
 	region->host = alloc_host_mm();
-	if (!region->host) {
-		kfree(region);
-		return ERR_PTR(-ENOMEM);
-	}
+	if (!region->host)
+		goto free_faults;
 	region->host->mshare_region = region;
+	region->id = id;
 	region->memcg = get_mem_cgroup_from_mm(current->mm);
 
 	mshare_stat_add(MSHARE_STAT_REGIONS, 1);
+	trace_mshare_region_create(region->id);
 	return region;
+
+free_faults:
+	free_percpu(region->faults);
+free_region:
+	kfree(region);
+	return ERR_PTR(-ENOMEM);
 }
 
 /**
@@ -102,13 +112,19 @@ void mshare_region_destroy(struct mshare_region *region)
 	VM_WARN_ON_ONCE(!list_empty(&region->attached));
 	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
 
+	VM_WARN_ON_ONCE(atomic_long_read(&region->links));
+	trace_mshare_region_destroy(region->id);
+
 	mmgrab(host);
 	mmput(host);
 	free_host_tables(host);
+	host->locked_vm = 0;
+	mshare_settle_locked(region);
 	mmdrop(host);
 
 	mem_cgroup_put(region->memcg);
 	mshare_stat_add(MSHARE_STAT_REGIONS, -1);
+	free_percpu(region->faults);
 	kfree(region);
 }
 
@@ -193,62 +209,6 @@ int mshare_region_resize(struct mshare_region *region, u64 size)
 		return -EFBIG;
 	if (size < region->size && mapped_beyond(region, size))
 		return -EBUSY;
-	region->size = size;
+	WRITE_ONCE(region->size, size);
 	return 0;
-}
-
-/**
- * mshare_region_map - map an object into a region
- * @region: with region->lock held
- * @file: the object
- * @offset: where in the region, page-aligned; nothing is mapped there
- * @size: bytes, page-aligned; @offset + @size is within the region
- * @pgoff: offset in the object, in pages
- * @vm_flags: access and sharing flags of the new VMA
- *
- * Context: may be called under the mmap_lock of a process.
- * Return: 0, -ENOMEM, -EINTR, or what the object's mmap method returns.
- */
-int mshare_region_map(struct mshare_region *region, struct file *file,
-		      u64 offset, u64 size, pgoff_t pgoff,
-		      vm_flags_t vm_flags)
-{
-	struct mm_struct *host = region->host;
-	struct vm_area_struct *vma;
-	int err;
-
-	lockdep_assert_held(&region->lock);
-
-	if (mmap_write_lock_killable(host))
-		return -EINTR;
-
-	err = -ENOMEM;
-	vma = vm_area_alloc(host);
-	if (!vma)
-		goto unlock;
-	vma_set_range(vma, MSHARE_HOST_BASE + offset,
-		      MSHARE_HOST_BASE + offset + size, pgoff);
-	/* As mmap(2) does: without it soft-dirty tracking protects pages. */
-	vm_flags_init(vma, vm_flags | VM_SOFTDIRTY);
-	vma->vm_file = get_file(file);
-
-	err = mmap_file(file, vma);
-	if (err)
-		goto free_vma;
-	vma_set_page_prot(vma);
-
-	err = insert_vm_struct(host, vma);
-	if (err)
-		goto close_vma;
-	mmap_write_unlock(host);
-	return 0;
-
-close_vma:
-	vma_close(vma);
-free_vma:
-	fput(vma->vm_file);
-	vm_area_free(vma);
-unlock:
-	mmap_write_unlock(host);
-	return err;
 }

@@ -1,43 +1,94 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mshare statistics: /sys/kernel/mm/mshare/ */
-#include <linux/atomic.h>
+/* mshare statistics: of one region, and of all in /sys/kernel/mm/mshare/ */
 #include <linux/kobject.h>
 #include <linux/mm.h>
 #include <linux/sysfs.h>
 
+#include <uapi/linux/msharefs.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/mshare.h>
+
 #include "internal.h"
 
-static atomic_long_t stats[NR_MSHARE_STATS];
+/* Each CPU's may be negative; the sum is what counts. */
+DEFINE_PER_CPU(long [NR_MSHARE_STATS], mshare_stats);
 
-void mshare_stat_add(enum mshare_stat item, long n)
+/* The sum, since get_mm_counter() may be off by some hundred pages. */
+static u64 host_resident(struct mm_struct *host)
 {
-	atomic_long_add(n, &stats[item]);
+	u64 pages = 0;
+	int member;
+
+	for (member = 0; member < NR_MM_COUNTERS; member++)
+		if (member != MM_SWAPENTS)
+			pages += get_mm_counter_sum(host, member);
+#ifdef CONFIG_HUGETLB_PAGE
+	pages += atomic_long_read(&host->hugetlb_usage);
+#endif
+	return pages << PAGE_SHIFT;
 }
 
-static ssize_t stat_show(char *buf, enum mshare_stat item)
+/**
+ * mshare_region_stat - what there is to know of a region
+ * @region: the region
+ * @stat: where to
+ *
+ * Numbers that change meanwhile need not fit together.
+ *
+ * Context: may sleep.
+ */
+void mshare_region_stat(struct mshare_region *region, struct mshare_stat *stat)
 {
-	return sysfs_emit(buf, "%ld\n", atomic_long_read(&stats[item]));
+	struct mm_struct *host = region->host;
+	int cpu;
+
+	memset(stat, 0, sizeof(*stat));
+	stat->size = READ_ONCE(region->size);
+	stat->mappings = READ_ONCE(host->map_count);
+	spin_lock(&region->attach_lock);
+	stat->windows = region->windows;
+	stat->processes = region->processes;
+	spin_unlock(&region->attach_lock);
+	stat->resident = host_resident(host);
+	stat->page_tables = mm_pgtables_bytes(host);
+	stat->locked = (u64)READ_ONCE(region->locked) << PAGE_SHIFT;
+	stat->links = atomic_long_read(&region->links);
+	stat->flushes = atomic_long_read(&region->flushes);
+	for_each_possible_cpu(cpu)
+		stat->faults += READ_ONCE(*per_cpu_ptr(region->faults, cpu));
 }
 
-static ssize_t regions_show(struct kobject *kobj, struct kobj_attribute *attr,
-			    char *buf)
+static ssize_t stat_show(char *buf, enum mshare_stat_item item)
 {
-	return stat_show(buf, MSHARE_STAT_REGIONS);
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(mshare_stats, cpu)[item]);
+	return sysfs_emit(buf, "%ld\n", sum);
 }
 
-static struct kobj_attribute regions_attr = __ATTR_RO(regions);
+#define MSHARE_STAT_ATTR(_name, _item)					\
+static ssize_t _name##_show(struct kobject *kobj,			\
+			    struct kobj_attribute *attr, char *buf)	\
+{									\
+	return stat_show(buf, _item);					\
+}									\
+static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 
-static ssize_t windows_show(struct kobject *kobj, struct kobj_attribute *attr,
-			    char *buf)
-{
-	return stat_show(buf, MSHARE_STAT_WINDOWS);
-}
-
-static struct kobj_attribute windows_attr = __ATTR_RO(windows);
+MSHARE_STAT_ATTR(regions, MSHARE_STAT_REGIONS);
+MSHARE_STAT_ATTR(windows, MSHARE_STAT_WINDOWS);
+MSHARE_STAT_ATTR(links, MSHARE_STAT_LINKS);
+MSHARE_STAT_ATTR(faults, MSHARE_STAT_FAULTS);
+MSHARE_STAT_ATTR(flushes, MSHARE_STAT_FLUSHES);
 
 static struct attribute *mshare_attrs[] = {
 	&regions_attr.attr,
 	&windows_attr.attr,
+	&links_attr.attr,
+	&faults_attr.attr,
+	&flushes_attr.attr,
 	NULL,
 };
 

@@ -32,6 +32,7 @@ static struct mshare_attachment *get_attachment(struct mshare_region *region,
 	hlist_for_each_entry(attachment, attachment_bucket(region, mm), hash) {
 		if (attachment->mm == mm) {
 			attachment->windows++;
+			region->windows++;
 			found = attachment;
 			break;
 		}
@@ -78,6 +79,8 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	spin_lock(&region->attach_lock);
 	list_add_tail_rcu(&attachment->node, &region->attached);
 	hlist_add_head(&attachment->hash, attachment_bucket(region, mm));
+	region->processes++;
+	region->windows++;
 	spin_unlock(&region->attach_lock);
 
 	/*
@@ -114,8 +117,10 @@ void mshare_detach(struct mshare_attachment *attachment)
 	bool last;
 
 	spin_lock(&region->attach_lock);
+	region->windows--;
 	last = !--attachment->windows;
 	if (last) {
+		region->processes--;
 		list_del_rcu(&attachment->node);
 		hlist_del(&attachment->hash);
 	}
@@ -144,9 +149,10 @@ static void window_open(struct vm_area_struct *vma)
 		return;
 	}
 
-	/* A split: the new VMA has links already. */
+	/* A split: the new VMA has links already. Or mremap(2) will link. */
 	spin_lock(&attachment->region->attach_lock);
 	attachment->windows++;
+	attachment->region->windows++;
 	spin_unlock(&attachment->region->attach_lock);
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 }
@@ -263,6 +269,44 @@ int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src)
 	dst->vm_private_data = attachment;
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 	return mshare_link_range(dst, dst->vm_start, dst->vm_end);
+}
+
+/**
+ * mshare_may_mremap - what mremap(2) can do with a window
+ * @address: where the window, or the part of it to be moved, is
+ * @old_len: its length, page-aligned
+ * @new_len: what is to become of it, page-aligned
+ * @flags: MREMAP_*
+ * @new_address: where to with MREMAP_FIXED
+ *
+ * Whole units can be moved, and cut off at the end, which is unmapping. There
+ * is nothing of a region to grow into that mmap(2) could not map.
+ */
+bool mshare_may_mremap(unsigned long address, unsigned long old_len,
+		       unsigned long new_len, unsigned long flags,
+		       unsigned long new_address)
+{
+	if (new_len > old_len || flags & MREMAP_DONTUNMAP)
+		return false;
+	if (!(flags & MREMAP_FIXED))
+		return true;
+	return IS_ALIGNED(address | old_len | new_len | new_address,
+			  MSHARE_UNIT);
+}
+
+/**
+ * mshare_move_links - link a window that mremap(2) has just made
+ * @vma: the new window; the old one is still there
+ * @address: where it, or what is moved of it, begins
+ * @len: bytes
+ *
+ * Return: @len. What cannot be linked for lack of memory, a fault links.
+ */
+unsigned long mshare_move_links(struct vm_area_struct *vma,
+				unsigned long address, unsigned long len)
+{
+	mshare_link_range(vma, address, address + len);
+	return len;
 }
 
 /**

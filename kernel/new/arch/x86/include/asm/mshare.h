@@ -12,16 +12,20 @@
 
 /*
  * A link is an ordinary table entry at the PUD level. The MMU takes the AND
- * of the R/W bits of all levels, so without R/W nothing below can be written
- * through it, whatever the leaves say. pud_bad() accepts both kinds; it would
- * not accept NX or a software bit, and generic code clears what it finds bad.
+ * of the R/W bits of all levels and the OR of NX, so nothing below can be
+ * written without R/W in the link, nor executed with NX, whatever the leaves
+ * say. pud_bad() accepts both; it would not accept a software bit, and generic
+ * code clears what it finds bad.
  */
-static inline pud_t arch_mshare_mk_link(pmd_t *table, bool write)
+static inline pud_t arch_mshare_mk_link(pmd_t *table, vm_flags_t vm_flags)
 {
 	pudval_t prot = _PAGE_TABLE;
 
-	if (!write)
+	if (!(vm_flags & VM_WRITE))
 		prot &= ~(pudval_t)_PAGE_RW;
+	/* Not on a CPU that does not have it. */
+	if (!(vm_flags & VM_EXEC))
+		prot |= _PAGE_NX & __supported_pte_mask;
 	return __pud(prot | __pa(table));
 }
 

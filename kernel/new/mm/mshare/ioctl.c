@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * msharefs ioctl(2): what is mapped in a region
+ *
+ * Rights: what changes a region needs its file open for writing. What may be
+ * mapped, and how it may be protected, is what mmap(2) and mprotect(2) allow
+ * for the object's file. See include/uapi/linux/msharefs.h for arguments and
+ * Documentation/filesystems/msharefs.rst for errors.
+ */
+#include <linux/dax.h>
+#include <linux/file.h>
+#include <linux/hugetlb.h>
+#include <linux/memcontrol.h>
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/security.h>
+#include <linux/shmem_fs.h>
+#include <linux/uaccess.h>
+
+#include <uapi/linux/msharefs.h>
+
+#include "fs.h"
+
+#define MSHAREFS_PROT	(PROT_READ | PROT_WRITE | PROT_EXEC)
+#define MSHAREFS_HUGE	((u32)MAP_HUGE_MASK << MAP_HUGE_SHIFT)
+#define MSHAREFS_MAP	((u32)(MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | \
+			       MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE | \
+			       MAP_POPULATE | MAP_LOCKED | MAP_SYNC) | \
+			 MSHAREFS_HUGE)
+
+/*
+ * A range that is within the region now is for as long as something is mapped
+ * there: what is mapped keeps the region from shrinking.
+ */
+static int check_range(struct mshare_region *region, u64 offset, u64 size)
+{
+	u64 limit = READ_ONCE(region->size);
+
+	if (!size || !PAGE_ALIGNED(offset | size))
+		return -EINVAL;
+	if (offset > limit || size > limit - offset)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- MSHAREFS_CREATE_MAPPING ---- */
+
+static int check_create(const struct mshare_create *arg)
+{
+	u32 type = arg->flags & MAP_TYPE;
+
+	if (arg->flags & ~MSHAREFS_MAP || arg->prot & ~MSHAREFS_PROT)
+		return -EINVAL;
+	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	/* There is no looking for a free place. */
+	if (!(arg->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		return -EINVAL;
+	if (arg->flags & MSHAREFS_HUGE && !(arg->flags & MAP_HUGETLB))
+		return -EINVAL;
+	if (!(arg->flags & MAP_ANONYMOUS) && !PAGE_ALIGNED(arg->offset))
+		return -EINVAL;
+	return 0;
+}
+
+/* Whole huge pages only, and not so large that they would replace a link. */
+static int check_huge(const struct mshare_create *arg, struct hstate *h)
+{
+	u64 offset = arg->flags & MAP_ANONYMOUS ? 0 : arg->offset;
+
+	if (!h || huge_page_size(h) >= MSHARE_UNIT)
+		return -EINVAL;
+	if (!IS_ALIGNED(arg->region_offset | arg->size | offset,
+			huge_page_size(h)))
+		return -EINVAL;
+	return 0;
+}
+
+static struct file *anonymous_object(struct inode *inode,
+				     const struct mshare_create *arg)
+{
+	int log = (arg->flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
+	unsigned long account = 0;
+	int err;
+
+	if (arg->flags & MAP_HUGETLB) {
+		err = check_huge(arg, hstate_sizelog(log));
+		if (err)
+			return ERR_PTR(err);
+		/* Reserved when it is mapped. */
+		return hugetlb_file_setup(HUGETLB_ANON_FILE, arg->size,
+					  VM_NORESERVE, HUGETLB_ANONHUGE_INODE,
+					  log);
+	}
+	if (arg->flags & MAP_NORESERVE &&
+	    sysctl_overcommit_memory != OVERCOMMIT_NEVER)
+		account = VM_NORESERVE;
+	return shmem_file_setup_with_mnt(sb_info(inode->i_sb)->memory,
+					 "mshare", arg->size, account);
+}
+
+static int check_object(struct file *object, const struct mshare_create *arg)
+{
+	if (object->f_op == &msharefs_file_operations)
+		return -EINVAL;
+	/* Devices, and what only looks like a file. */
+	if (!S_ISREG(file_inode(object)->i_mode))
+		return -ENODEV;
+	if (is_file_hugepages(object))
+		return check_huge(arg, hstate_file(object));
+	return arg->flags & MAP_HUGETLB ? -EINVAL : 0;
+}
+
+static struct file *get_object(struct inode *inode,
+			       const struct mshare_create *arg)
+{
+	struct file *object;
+	int err;
+
+	if (arg->flags & MAP_ANONYMOUS)
+		return anonymous_object(inode, arg);
+	object = fget(arg->fd);
+	if (!object)
+		return ERR_PTR(-EBADF);
+	err = check_object(object, arg);
+	if (err) {
+		fput(object);
+		return ERR_PTR(err);
+	}
+	return object;
+}
+
+static int create_mapping(struct inode *inode, struct file *object,
+			  const struct mshare_create *arg)
+{
+	struct mshare_region *region = inode_region(inode);
+	bool anonymous = arg->flags & MAP_ANONYMOUS;
+	int err;
+
+	err = security_mmap_file(anonymous ? NULL : object, arg->prot,
+				 arg->flags);
+	if (err)
+		return err;
+	if (mutex_lock_killable(&region->lock))
+		return -EINTR;
+	/* It may have shrunk meanwhile. */
+	err = check_range(region, arg->region_offset, arg->size);
+	if (!err)
+		err = mshare_map(region, object, arg->region_offset, arg->size,
+				 anonymous ? 0 : arg->offset >> PAGE_SHIFT,
+				 arg->prot, arg->flags);
+	mutex_unlock(&region->lock);
+	return err;
+}
+
+static int ioctl_create(struct inode *inode, void *data)
+{
+	struct mshare_region *region = inode_region(inode);
+	const struct mshare_create *arg = data;
+	struct file *object;
+	int err;
+
+	err = check_create(arg) ?:
+	      check_range(region, arg->region_offset, arg->size);
+	if (err)
+		return err;
+	object = get_object(inode, arg);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	err = create_mapping(inode, object, arg);
+	/* The mapping has its own reference. */
+	fput(object);
+
+	/* As with mmap(2), it is mapped, whatever becomes of this. */
+	if (!err && arg->flags & (MAP_POPULATE | MAP_LOCKED))
+		mshare_advise(region, arg->region_offset, arg->size,
+			      MADV_POPULATE_READ);
+	return err;
+}
+
+/* ---- what changes mappings ---- */
+
+static int ioctl_unmap(struct inode *inode, void *data)
+{
+	struct mshare_region *region = inode_region(inode);
+	const struct mshare_unmap *arg = data;
+
+	return check_range(region, arg->region_offset, arg->size) ?:
+	       mshare_unmap(region, arg->region_offset, arg->size);
+}
+
+static int ioctl_protect(struct inode *inode, void *data)
+{
+	struct mshare_region *region = inode_region(inode);
+	const struct mshare_protect *arg = data;
+
+	if (arg->flags || arg->prot & ~MSHAREFS_PROT)
+		return -EINVAL;
+	return check_range(region, arg->region_offset, arg->size) ?:
+	       mshare_protect(region, arg->region_offset, arg->size, arg->prot);
+}
+
+static int ioctl_advise(struct inode *inode, void *data)
+{
+	struct mshare_region *region = inode_region(inode);
+	const struct mshare_advise *arg = data;
+
+	if (arg->flags)
+		return -EINVAL;
+	return check_range(region, arg->region_offset, arg->size) ?:
+	       mshare_advise(region, arg->region_offset, arg->size,
+			     arg->advice);
+}
+
+/* As for shmctl(SHM_LOCK): the owner, within limits, or the administrator. */
+static int may_lock(struct inode *inode, u32 op)
+{
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	if (!uid_eq(current_fsuid(), inode->i_uid))
+		return -EPERM;
+	if (op == MSHAREFS_LOCK_ON && !rlimit(RLIMIT_MEMLOCK))
+		return -EPERM;
+	return 0;
+}
+
+static int ioctl_lock(struct inode *inode, void *data)
+{
+	struct mshare_region *region = inode_region(inode);
+	const struct mshare_lock *arg = data;
+	vm_flags_t vm_flags = 0;
+	int err;
+
+	if (arg->op == MSHAREFS_LOCK_ON) {
+		if (arg->flags & ~MSHAREFS_LOCK_ONFAULT)
+			return -EINVAL;
+		vm_flags = VM_LOCKED;
+		if (arg->flags & MSHAREFS_LOCK_ONFAULT)
+			vm_flags |= VM_LOCKONFAULT;
+	} else if (arg->op != MSHAREFS_LOCK_OFF || arg->flags) {
+		return -EINVAL;
+	}
+
+	err = check_range(region, arg->region_offset, arg->size) ?:
+	      may_lock(inode, arg->op) ?:
+	      mshare_lock(region, arg->region_offset, arg->size, vm_flags);
+	if (!err && vm_flags == VM_LOCKED)
+		err = mshare_advise(region, arg->region_offset, arg->size,
+				    MADV_POPULATE_READ);
+	return err;
+}
+
+/* ---- what only looks ---- */
+
+static int ioctl_stat(struct inode *inode, void *data)
+{
+	mshare_region_stat(inode_region(inode), data);
+	return 0;
+}
+
+static u32 vma_prot(unsigned long vm_flags)
+{
+	return (vm_flags & VM_READ ? PROT_READ : 0) |
+	       (vm_flags & VM_WRITE ? PROT_WRITE : 0) |
+	       (vm_flags & VM_EXEC ? PROT_EXEC : 0);
+}
+
+static u32 mapping_kind(struct inode *inode, struct vm_area_struct *vma)
+{
+	if (is_vm_hugetlb_page(vma))
+		return MSHAREFS_KIND_HUGETLB;
+	if (vma_is_dax(vma))
+		return MSHAREFS_KIND_DAX;
+	if (!vma_is_shmem(vma))
+		return MSHAREFS_KIND_FILE;
+	if (vma->vm_file->f_path.mnt == sb_info(inode->i_sb)->memory)
+		return MSHAREFS_KIND_ANON;
+	return MSHAREFS_KIND_SHMEM;
+}
+
+static void describe_mapping(struct inode *inode, struct vm_area_struct *vma,
+			     struct mshare_mapping *arg)
+{
+	/* Of the file as it was opened, as in /proc/PID/maps. */
+	const struct inode *object = file_user_inode(vma->vm_file);
+
+	arg->offset = vma->vm_start - MSHARE_HOST_BASE;
+	arg->size = vma->vm_end - vma->vm_start;
+	arg->object_offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	arg->inode = object->i_ino;
+	arg->dev_major = MAJOR(object->i_sb->s_dev);
+	arg->dev_minor = MINOR(object->i_sb->s_dev);
+	arg->prot = vma_prot(vma->vm_flags);
+	/* VM_MAY* are VM_* shifted by 4. */
+	arg->max_prot = vma_prot(vma->vm_flags >> 4);
+	arg->kind = mapping_kind(inode, vma);
+	arg->flags = MAP_SHARED |
+		     (arg->kind == MSHAREFS_KIND_ANON ? MAP_ANONYMOUS : 0) |
+		     (arg->kind == MSHAREFS_KIND_HUGETLB ? MAP_HUGETLB : 0) |
+		     (vma->vm_flags & VM_LOCKED ? MAP_LOCKED : 0);
+	arg->page_shift = ilog2(vma_kernel_pagesize(vma));
+}
+
+static int ioctl_next_mapping(struct inode *inode, void *data)
+{
+	struct mm_struct *host = inode_region(inode)->host;
+	struct mshare_mapping *arg = data;
+	struct vm_area_struct *vma;
+
+	if (arg->reserved)
+		return -EINVAL;
+	if (arg->offset >= MSHARE_MAX_SIZE)
+		return -ENOENT;
+	if (mmap_read_lock_killable(host))
+		return -EINTR;
+	vma = find_vma(host, MSHARE_HOST_BASE + arg->offset);
+	if (vma)
+		describe_mapping(inode, vma, arg);
+	mmap_read_unlock(host);
+	return vma ? 0 : -ENOENT;
+}
+
+/* ---- the table of all ---- */
+
+struct msharefs_command {
+	unsigned int cmd;
+	bool write;	/* changes the region */
+	int (*run)(struct inode *inode, void *data);
+};
+
+static const struct msharefs_command commands[] = {
+	{ MSHAREFS_CREATE_MAPPING,	true,	ioctl_create },
+	{ MSHAREFS_UNMAP,		true,	ioctl_unmap },
+	{ MSHAREFS_PROTECT,		true,	ioctl_protect },
+	{ MSHAREFS_ADVISE,		true,	ioctl_advise },
+	{ MSHAREFS_LOCK,		true,	ioctl_lock },
+	{ MSHAREFS_STAT,		false,	ioctl_stat },
+	{ MSHAREFS_NEXT_MAPPING,	false,	ioctl_next_mapping },
+};
+
+static const struct msharefs_command *find_command(unsigned int cmd)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].cmd == cmd)
+			return &commands[i];
+	return NULL;
+}
+
+/* Kernel memory that this takes is the region's, like the memory itself. */
+static int run_command(const struct msharefs_command *command,
+		       struct inode *inode, void *data)
+{
+	struct mem_cgroup *memcg = mshare_get_memcg(inode_region(inode));
+	struct mem_cgroup *old_memcg = set_active_memcg(memcg);
+	int err = command->run(inode, data);
+
+	set_active_memcg(old_memcg);
+	mem_cgroup_put(memcg);
+	return err;
+}
+
+long msharefs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct msharefs_command *command = find_command(cmd);
+	union {
+		struct mshare_create create;
+		struct mshare_unmap unmap;
+		struct mshare_protect protect;
+		struct mshare_advise advise;
+		struct mshare_lock lock;
+		struct mshare_stat stat;
+		struct mshare_mapping mapping;
+	} data;
+	int err;
+
+	if (!command)
+		return -ENOTTY;
+	if (command->write && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (_IOC_DIR(cmd) & _IOC_WRITE &&
+	    copy_from_user(&data, (void __user *)arg, _IOC_SIZE(cmd)))
+		return -EFAULT;
+	err = run_command(command, file_inode(file), &data);
+	if (!err && _IOC_DIR(cmd) & _IOC_READ &&
+	    copy_to_user((void __user *)arg, &data, _IOC_SIZE(cmd)))
+		return -EFAULT;
+	return err;
+}
