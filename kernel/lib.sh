@@ -63,6 +63,10 @@ not_for_programs=$not_for_programs,REPEATED_WORD,PREFER_KERNEL_TYPES,ARRAY_SIZE,
 # It takes FIXTURE_DATA(x) *self for a product, and knows printk but not TH_LOG.
 not_for_programs=$not_for_programs,SPACING,LONG_LINE_STRING,ARRAY_SIZE,STRNCPY
 
+# Trace events have a layout of their own.
+# shellcheck disable=SC2034 # for those that read this file
+not_for_traces=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
+
 # An identity for trees that nobody mails from as they are.
 set_identity() {
 	git config user.name >/dev/null 2>&1 || git config user.name mshare

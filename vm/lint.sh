@@ -81,7 +81,11 @@ style() {
 # linux/mshare.h is where asm/mshare.h has to be included.
 # shellcheck disable=SC2046
 style "kernel" INCLUDE_LINUX \
-	$(files 'kernel/new/*.[ch]' | grep -v '^kernel/new/tools/' | sed "s|^|$top/|")
+	$(files 'kernel/new/*.[ch]' | grep -vE '^kernel/new/(tools|include/trace)/' |
+		sed "s|^|$top/|")
+# shellcheck disable=SC2046
+style "trace events" "$not_for_traces" \
+	$(files 'kernel/new/include/trace/*.h' | sed "s|^|$top/|")
 # shellcheck disable=SC2046
 style "programs" "$not_for_programs" \
 	$({ files '*.[ch]' | grep -v '^kernel/new/'; files 'kernel/new/tools/*.[ch]'; } |

@@ -89,8 +89,8 @@ static long count_unlocked(struct mm_struct *host, unsigned long start,
 static int lock_host(struct mm_struct *host, unsigned long start,
 		     unsigned long end, vm_flags_t vm_flags)
 {
-	struct vm_area_struct *vma, *prev;
 	VMA_ITERATOR(vmi, host, start);
+	struct vm_area_struct *vma, *prev;
 	unsigned long at = start;
 	int err;
 

@@ -197,8 +197,8 @@ static int may_protect(struct mm_struct *host, unsigned long start,
 static int protect_host(struct mm_struct *host, unsigned long start,
 			unsigned long end, unsigned long prot)
 {
-	struct vm_area_struct *vma, *prev;
 	VMA_ITERATOR(vmi, host, start);
+	struct vm_area_struct *vma, *prev;
 	unsigned long at = start;
 	struct mmu_gather tlb;
 	int err = 0;

@@ -3,11 +3,11 @@
 #define _ASM_X86_MSHARE_H
 
 #include <linux/cpumask.h>
+#include <linux/elf.h>
 #include <linux/mman.h>
 #include <linux/mm_types.h>
-#include <asm/elf.h>
+#include <linux/pgtable.h>
 #include <asm/page.h>
-#include <asm/pgtable.h>
 #include <asm/tlbflush.h>
 
 /*
