@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bench/bench.sh [--out DIR] [PART...]: measure what mshare costs and saves, and
-# print the tables of the README. Parts: clients, window, unrelated, scale, and
-# report, which prints what was measured before. Default: all of them.
+# print the tables of the README. Parts: clients, window, protect, unrelated,
+# scale, and report, which prints what was measured before. Default: all.
 # docs/measuring.md says what each number means.
 set -eu
 
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
-[ $# -gt 0 ] || set -- clients window unrelated scale report
+[ $# -gt 0 ] || set -- clients window protect unrelated scale report
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -63,6 +63,12 @@ window() {
 	kernel release
 	echo "window: instructions, a window against ordinary shared memory"
 	counting window -- build/bench/cost --csv /out/window.csv --label release window
+}
+
+protect() {
+	kernel release
+	echo "protect: instructions, one change for all against one for each"
+	counting protect -- build/bench/protect --csv /out/protect.csv
 }
 
 unrelated() {
@@ -141,6 +147,28 @@ report_window() {
 	' "$out/window.csv"
 }
 
+report_protect() {
+	awk -F, '
+		$1 == "what" { next }
+		{ v[$1, $2, $3] = $4 }
+		$1 == "MSHAREFS_PROTECT" && !($3 in seen) { seen[$3]; sizes[++n] = $3 }
+		$2 > 1 { many = $2 }
+		END {
+			each = "each calls mprotect"; once = "MSHAREFS_PROTECT"; size = sizes[1]
+			print "| instructions to make memory read-only and writable again | 1 process | " many " processes | ratio | target |"
+			print "|---|---:|---:|---:|---|"
+			printf "| %d KiB, each process calls mprotect(2) | %d | %d | %.0f | |\n", size / 1024,
+				v[each, 1, size], v[each, many, size], v[each, many, size] / v[each, 1, size]
+			for (i = 1; i <= n; i++)
+				printf "| %d KiB of a region, one MSHAREFS_PROTECT | %d | %d | %.2f | %s |\n", sizes[i] / 1024,
+					v[once, 1, sizes[i]], v[once, many, sizes[i]],
+					v[once, many, sizes[i]] / v[once, 1, sizes[i]], i == 1 ? "at most 2" : ""
+			printf "\nFor %d processes, mprotect(2) by each takes %.0f times the instructions of one MSHAREFS_PROTECT (target: at least 100).\n",
+				many, v[each, many, size] / v[once, many, size]
+		}
+	' "$out/protect.csv"
+}
+
 report_unrelated() {
 	awk -F, '
 		$1 == "label" { next }
@@ -173,7 +201,7 @@ report_scale() {
 
 report() {
 	{
-		for part in clients window unrelated scale; do
+		for part in clients window protect unrelated scale; do
 			[ -f "$out/$part.csv" ] || [ -f "$out/$part-mshare.csv" ] ||
 				[ -f "$out/$part-release.csv" ] || continue
 			[ "$part" = clients ] || echo
@@ -186,7 +214,7 @@ report() {
 make -s -C "$top/bench" OUT="$top/build/bench" || die "the benchmark programs do not build"
 for part in "$@"; do
 	case $part in
-	clients|window|unrelated|scale|report) "$part" ;;
-	*) die "$part: clients, window, unrelated, scale or report" ;;
+	clients|window|protect|unrelated|scale|report) "$part" ;;
+	*) die "$part: clients, window, protect, unrelated, scale or report" ;;
 	esac
 done
