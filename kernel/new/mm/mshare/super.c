@@ -9,6 +9,7 @@
 #include <linux/fs_parser.h>
 #include <linux/mount.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
 #include <linux/sysfs.h>
@@ -124,6 +125,9 @@ static struct vfsmount *mount_memory(struct fs_context *fc, const char *size)
 	}
 	mnt = err ? ERR_PTR(err) : fc_mount(mem_fc);
 	put_fs_context(mem_fc);
+	/* As for other anonymous shared memory, shmem_enabled decides. */
+	if (!IS_ERR(mnt))
+		shmem_inherit_huge(mnt->mnt_sb);
 	return mnt;
 }
 
