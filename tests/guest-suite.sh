@@ -33,6 +33,7 @@ for spec; do
 	start=$(cut -d. -f1 /proc/uptime)
 	case $suite in
 	seed004) set -- "$here/seed004/test.sh" "$dir" ;;
+	example) set -- "$here/example.sh" "$dir" ;;
 	*) set -- "$dir/$suite" ;;
 	esac
 	status=0
