@@ -88,7 +88,8 @@ static int try_store(const char *region, const char *text)
 	if (pid < 0)
 		err(1, "fork");
 	if (!pid) {
-		strcpy(attach(region, O_RDWR, PROT_READ | PROT_WRITE), text);
+		snprintf(attach(region, O_RDWR, PROT_READ | PROT_WRITE), CACHE,
+			 "%s", text);
 		_exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid)
