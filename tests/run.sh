@@ -137,6 +137,7 @@ run_config() {
 	{
 		status=0
 		./run vm --no-build --flavour "$1" --mem 3G --cpus 4 --swap 512M --disk 64M \
+			--pmem 256M \
 			${append:+--append "$append"} $extra --timeout "$limit" \
 			--log "$logs/$name.console" -- \
 			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
