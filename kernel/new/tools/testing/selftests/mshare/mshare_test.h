@@ -49,9 +49,10 @@
 #define BUS_END			PROBE(SIGBUS, BUS_ADRERR)
 #define PROBE_ELSEWHERE		0x10000
 
-static sigjmp_buf probe_env;
-static const volatile void *volatile probe_at;
-static volatile int probe_result;
+/* Threads probe, too. */
+static __thread sigjmp_buf probe_env;
+static __thread volatile void *volatile probe_at;
+static __thread volatile int probe_result;
 
 static inline void probe_signal(int sig, siginfo_t *si, void *context)
 {
@@ -67,7 +68,7 @@ static inline void probe_catch(const volatile void *at)
 	struct sigaction sa = { .sa_sigaction = probe_signal,
 				.sa_flags = SA_SIGINFO };
 
-	probe_at = at;
+	probe_at = (volatile void *)at;
 	probe_result = 0;
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
