@@ -5,6 +5,7 @@
 
 #include <glob.h>
 #include <linux/magic.h>
+#include <sys/swap.h>
 
 #define CG_ROOT "/sys/fs/cgroup"
 
@@ -101,13 +102,33 @@ static inline void cg_shrink_slabs(void)
 /* Waits until no more than @want removed cgroups are left. */
 static inline long cg_dying_settles(long want)
 {
-	write_file("/proc/sys/vm/drop_caches", "7");
+	write_file("/proc/sys/vm/drop_caches", "3");
 	for (int i = 0; i < 100 && cg_dying() > want; i++) {
 		usleep(100000);
 		if (i % 20 == 10)
 			cg_shrink_slabs();
 	}
 	return cg_dying();
+}
+
+/*
+ * Swap off and on again: brings everything back to memory, and empties the
+ * caches of swap slots, which would keep hold of a cgroup. In the namespace of
+ * the first process, as the swap area holds on to the mount of its device.
+ * For in_child().
+ */
+static inline int cg_swap_again(void *arg)
+{
+	int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+	char text[1024], path[128];
+
+	(void)arg;
+	CHECK(ns >= 0 && !setns(ns, CLONE_NEWNS));
+	CHECK(read_file("/proc/swaps", text, sizeof(text)) > 0);
+	CHECK(sscanf(text, "%*[^\n]\n%127s", path) == 1);
+	CHECK(!swapoff(path));
+	CHECK(!swapon(path, 0));
+	return 0;
 }
 
 /* For peers. */

@@ -12,7 +12,6 @@
  */
 #include "mshare_test.h"
 #include "cgroup.h"
-#include <sys/swap.h>
 #include <time.h>
 
 #define RW		(PROT_READ | PROT_WRITE)
@@ -117,30 +116,11 @@ FIXTURE_SETUP(shootdown)
 	pin(0);
 }
 
-/*
- * Swap off and on again: brings everything back to memory, and empties the
- * caches of swap slots, which would keep hold of the cgroup. In the namespace
- * of the first process, as the swap area holds on to the mount of its device.
- */
-static int swap_again(void *arg)
-{
-	int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
-	char text[1024], path[128];
-
-	(void)arg;
-	CHECK(ns >= 0 && !setns(ns, CLONE_NEWNS));
-	CHECK(read_file("/proc/swaps", text, sizeof(text)) > 0);
-	CHECK(sscanf(text, "%*[^\n]\n%127s", path) == 1);
-	CHECK(!swapoff(path));
-	CHECK(!swapon(path, 0));
-	return 0;
-}
-
 FIXTURE_TEARDOWN(shootdown)
 {
 	peer_stop(&self->maker);
 	unlink(MS_DIR "/a");
-	EXPECT_EQ(0, in_child(swap_again, NULL));
+	EXPECT_EQ(0, in_child(cg_swap_again, NULL));
 	cg_remove(CG);
 }
 
@@ -240,7 +220,7 @@ TEST_F_TIMEOUT(shootdown, swapped_out, 300)
 		take_pages();
 		if (i % 10 == 2) {
 			swap_out();
-			ASSERT_EQ(0, in_child(swap_again, NULL));
+			ASSERT_EQ(0, in_child(cg_swap_again, NULL));
 		}
 		ASSERT_TRUE(wait_passes(self, 2));
 	}
