@@ -59,27 +59,32 @@ static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 {
 	struct inode *inode = file_inode(file);
 	u64 size = vma->vm_end - vma->vm_start;
-	struct file *memory;
+	struct mshare_map_args args = {
+		.own	= true,
+		.size	= size,
+		.prot	= PROT_READ | PROT_WRITE,
+		.flags	= MAP_SHARED | MAP_NORESERVE,
+	};
 	int err;
 
 	if (!(file->f_mode & FMODE_WRITE) || vma->vm_pgoff)
 		return -EINVAL;
 
-	memory = shmem_file_setup_with_mnt(sb_info(inode->i_sb)->memory,
-					   "mshare", size, VM_NORESERVE);
-	if (IS_ERR(memory))
-		return PTR_ERR(memory);
+	args.file = shmem_file_setup_with_mnt(sb_info(inode->i_sb)->memory,
+					      "mshare", size, VM_NORESERVE);
+	if (IS_ERR(args.file))
+		return PTR_ERR(args.file);
 
 	err = mshare_region_resize(region, size);
 	if (!err) {
-		err = mshare_map(region, memory, 0, size, 0,
-				 PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_NORESERVE);
+		err = mshare_map(region, &args);
+		/* There was no mapping that could have been replaced. */
+		WARN_ON_ONCE(!list_empty(&args.unmapped));
 		if (err)
 			WRITE_ONCE(region->size, 0);
 	}
 	/* The mapping has its own reference. */
-	fput(memory);
+	fput(args.file);
 	return err;
 }
 

@@ -185,10 +185,39 @@ static inline bool mshare_foreign_memcg(struct mshare_region *region)
 }
 #endif
 
+/*
+ * Flag of a host VMA: its object belongs to the region alone, and nobody can
+ * reach what is not mapped of it. That a host mm is never forked leaves the
+ * flag without another meaning.
+ */
+#define VM_MSHARE_OWN	VM_DONTCOPY
+
+/**
+ * struct mshare_map_args - what is to be mapped, and where
+ * @file: the object
+ * @own: nobody else has it
+ * @pgoff: where in the object, in pages
+ * @offset: where in the region, bytes, page-aligned
+ * @size: bytes, page-aligned; @offset + @size is within the region
+ * @prot: PROT_*
+ * @flags: MAP_*, as for mmap(2). With MAP_FIXED_NOREPLACE nothing may be
+ *	mapped there; without it, what is gets unmapped
+ * @unmapped: out: list for mshare_free_unmapped()
+ */
+struct mshare_map_args {
+	struct file *file;
+	bool own;
+	pgoff_t pgoff;
+	u64 offset;
+	u64 size;
+	unsigned long prot;
+	unsigned long flags;
+	struct list_head unmapped;
+};
+
 /* map.c */
-int mshare_map(struct mshare_region *region, struct file *file, u64 offset,
-	       u64 size, pgoff_t pgoff, unsigned long prot,
-	       unsigned long flags);
+int mshare_map(struct mshare_region *region, struct mshare_map_args *args);
+void mshare_free_unmapped(struct list_head *unmapped);
 int mshare_unmap(struct mshare_region *region, u64 offset, u64 size);
 int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
 		   unsigned long prot);
@@ -200,6 +229,7 @@ int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 		vm_flags_t vm_flags);
 int mshare_charge_locked(struct mshare_region *region, unsigned long pages);
 void mshare_settle_locked(struct mshare_region *region);
+int mshare_populate(struct mshare_region *region, u64 offset, u64 size);
 
 /* window.c */
 struct mshare_attachment *mshare_attach(struct mshare_region *region,

@@ -136,6 +136,16 @@ static int create_mapping(struct inode *inode, struct file *object,
 {
 	struct mshare_region *region = inode_region(inode);
 	bool anonymous = arg->flags & MAP_ANONYMOUS;
+	struct mshare_map_args args = {
+		.file	= object,
+		.own	= anonymous,
+		.pgoff	= anonymous ? 0 : arg->offset >> PAGE_SHIFT,
+		.offset	= arg->region_offset,
+		.size	= arg->size,
+		.prot	= arg->prot,
+		.flags	= arg->flags,
+		.unmapped = LIST_HEAD_INIT(args.unmapped),
+	};
 	int err;
 
 	err = security_mmap_file(anonymous ? NULL : object, arg->prot,
@@ -147,10 +157,9 @@ static int create_mapping(struct inode *inode, struct file *object,
 	/* It may have shrunk meanwhile. */
 	err = check_range(region, arg->region_offset, arg->size);
 	if (!err)
-		err = mshare_map(region, object, arg->region_offset, arg->size,
-				 anonymous ? 0 : arg->offset >> PAGE_SHIFT,
-				 arg->prot, arg->flags);
+		err = mshare_map(region, &args);
 	mutex_unlock(&region->lock);
+	mshare_free_unmapped(&args.unmapped);
 	return err;
 }
 
@@ -174,8 +183,7 @@ static int ioctl_create(struct inode *inode, void *data)
 
 	/* As with mmap(2), it is mapped, whatever becomes of this. */
 	if (!err && arg->flags & (MAP_POPULATE | MAP_LOCKED))
-		mshare_advise(region, arg->region_offset, arg->size,
-			      MADV_POPULATE_READ);
+		mshare_populate(region, arg->region_offset, arg->size);
 	return err;
 }
 
@@ -246,8 +254,7 @@ static int ioctl_lock(struct inode *inode, void *data)
 	      may_lock(inode, arg->op) ?:
 	      mshare_lock(region, arg->region_offset, arg->size, vm_flags);
 	if (!err && vm_flags == VM_LOCKED)
-		err = mshare_advise(region, arg->region_offset, arg->size,
-				    MADV_POPULATE_READ);
+		err = mshare_populate(region, arg->region_offset, arg->size);
 	return err;
 }
 
@@ -266,7 +273,7 @@ static u32 vma_prot(unsigned long vm_flags)
 	       (vm_flags & VM_EXEC ? PROT_EXEC : 0);
 }
 
-static u32 mapping_kind(struct inode *inode, struct vm_area_struct *vma)
+static u32 mapping_kind(struct vm_area_struct *vma)
 {
 	if (is_vm_hugetlb_page(vma))
 		return MSHAREFS_KIND_HUGETLB;
@@ -274,12 +281,11 @@ static u32 mapping_kind(struct inode *inode, struct vm_area_struct *vma)
 		return MSHAREFS_KIND_DAX;
 	if (!vma_is_shmem(vma))
 		return MSHAREFS_KIND_FILE;
-	if (vma->vm_file->f_path.mnt == sb_info(inode->i_sb)->memory)
-		return MSHAREFS_KIND_ANON;
-	return MSHAREFS_KIND_SHMEM;
+	return vma->vm_flags & VM_MSHARE_OWN ? MSHAREFS_KIND_ANON :
+					       MSHAREFS_KIND_SHMEM;
 }
 
-static void describe_mapping(struct inode *inode, struct vm_area_struct *vma,
+static void describe_mapping(struct vm_area_struct *vma,
 			     struct mshare_mapping *arg)
 {
 	/* Of the file as it was opened, as in /proc/PID/maps. */
@@ -294,7 +300,7 @@ static void describe_mapping(struct inode *inode, struct vm_area_struct *vma,
 	arg->prot = vma_prot(vma->vm_flags);
 	/* VM_MAY* are VM_* shifted by 4. */
 	arg->max_prot = vma_prot(vma->vm_flags >> 4);
-	arg->kind = mapping_kind(inode, vma);
+	arg->kind = mapping_kind(vma);
 	arg->flags = MAP_SHARED |
 		     (arg->kind == MSHAREFS_KIND_ANON ? MAP_ANONYMOUS : 0) |
 		     (arg->kind == MSHAREFS_KIND_HUGETLB ? MAP_HUGETLB : 0) |
@@ -316,7 +322,7 @@ static int ioctl_next_mapping(struct inode *inode, void *data)
 		return -EINTR;
 	vma = find_vma(host, MSHARE_HOST_BASE + arg->offset);
 	if (vma)
-		describe_mapping(inode, vma, arg);
+		describe_mapping(vma, arg);
 	mmap_read_unlock(host);
 	return vma ? 0 : -ENOENT;
 }

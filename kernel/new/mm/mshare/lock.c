@@ -147,3 +147,47 @@ int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 	mmap_write_unlock(host);
 	return err;
 }
+
+/**
+ * mshare_populate - bring a range of a region into memory
+ * @region: the region
+ * @offset: where in the region, bytes, page-aligned
+ * @size: bytes, page-aligned
+ *
+ * Like mlock(2) and MAP_POPULATE, and unlike MADV_POPULATE_READ, for all
+ * memory that can be accessed in any way. Holes are left out.
+ *
+ * Context: may sleep.
+ * Return: 0; as mlock(2), -ENOMEM for what cannot be accessed, or is beyond
+ * the end of a file, and -EAGAIN for want of memory.
+ */
+int mshare_populate(struct mshare_region *region, u64 offset, u64 size)
+{
+	unsigned long address = MSHARE_HOST_BASE + offset;
+	unsigned long end = address + size;
+	struct mm_struct *host = region->host;
+	struct vm_area_struct *vma;
+	int locked = 0;
+	long pages = 0;
+
+	while (address < end) {
+		/* It is dropped while pages are read in. */
+		if (!locked && mmap_read_lock_killable(host))
+			return -EINTR;
+		locked = 1;
+		vma = find_vma_intersection(host, address, end);
+		if (!vma)
+			break;
+		address = max(address, vma->vm_start);
+		pages = populate_vma_page_range(vma, address,
+						min(end, vma->vm_end), &locked);
+		if (pages < 0)
+			break;
+		address += pages << PAGE_SHIFT;
+	}
+	if (locked)
+		mmap_read_unlock(host);
+	if (pages >= 0)
+		return 0;
+	return pages == -EFAULT ? -ENOMEM : pages == -ENOMEM ? -EAGAIN : pages;
+}

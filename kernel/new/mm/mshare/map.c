@@ -12,11 +12,14 @@
  * process may do with its window is its window's business and not looked at.
  */
 #include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/falloc.h>
 #include <linux/hugetlb.h>
 #include <linux/mman.h>
 #include <linux/pkeys.h>
 #include <linux/secretmem.h>
 #include <linux/security.h>
+#include <linux/slab.h>
 
 #include <asm/tlb.h>
 
@@ -24,6 +27,78 @@
 
 #include "../internal.h"
 #include "internal.h"
+
+/* Part of an object of the region's own that is about to be unmapped. */
+struct unmapped {
+	struct list_head node;
+	struct file *file;
+	loff_t offset;
+	loff_t size;
+};
+
+/* With all of it unmapped, the last reference frees it. */
+static bool maps_all(struct vm_area_struct *vma)
+{
+	return !vma->vm_pgoff && vma->vm_end - vma->vm_start >=
+				 i_size_read(file_inode(vma->vm_file));
+}
+
+/*
+ * Note what memory is out of reach when a range has been unmapped: for
+ * mshare_free_unmapped(), also after an error.
+ */
+static int gather_unmapped(struct mm_struct *host, unsigned long start,
+			   unsigned long end, struct list_head *list)
+{
+	VMA_ITERATOR(vmi, host, start);
+	struct vm_area_struct *vma;
+	struct unmapped *part;
+	unsigned long from;
+
+	for_each_vma_range(vmi, vma, end) {
+		from = max(start, vma->vm_start);
+		if (!(vma->vm_flags & VM_MSHARE_OWN) ||
+		    (maps_all(vma) && start <= vma->vm_start &&
+		     end >= vma->vm_end))
+			continue;
+		part = kmalloc(sizeof(*part), GFP_KERNEL);
+		if (!part)
+			return -ENOMEM;
+		part->file = get_file(vma->vm_file);
+		part->offset = (loff_t)linear_page_index(vma, from) <<
+			       PAGE_SHIFT;
+		part->size = min(end, vma->vm_end) - from;
+		list_add_tail(&part->node, list);
+	}
+	return 0;
+}
+
+static void drop_unmapped(struct list_head *unmapped, bool punch)
+{
+	struct unmapped *part, *next;
+
+	list_for_each_entry_safe(part, next, unmapped, node) {
+		if (punch)
+			vfs_fallocate(part->file, FALLOC_FL_PUNCH_HOLE |
+				      FALLOC_FL_KEEP_SIZE, part->offset,
+				      part->size);
+		fput(part->file);
+		kfree(part);
+	}
+	INIT_LIST_HEAD(unmapped);
+}
+
+/**
+ * mshare_free_unmapped - free memory that is out of reach
+ * @unmapped: list from mshare_map(); empty afterwards
+ *
+ * Context: may sleep; without region->lock, which is taken with the mmap_lock
+ * of a process held, while this takes inode locks.
+ */
+void mshare_free_unmapped(struct list_head *unmapped)
+{
+	drop_unmapped(unmapped, true);
+}
 
 static int unmap_host(struct mm_struct *host, unsigned long start,
 		      unsigned long end)
@@ -51,70 +126,74 @@ static bool object_suits(struct mm_struct *host, unsigned long address)
 	       !vma_is_secretmem(vma);
 }
 
-static int map_host(struct mm_struct *host, struct file *file,
-		    unsigned long address, unsigned long size, pgoff_t pgoff,
-		    unsigned long prot, unsigned long flags)
+static int map_host(struct mm_struct *host, const struct mshare_map_args *args)
 {
+	unsigned long address = MSHARE_HOST_BASE + args->offset;
+	/* With MAP_SHARED_VALIDATE mmap(2) knows only older flags. */
+	unsigned long flags = (args->flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	unsigned long mapped, populate;
 
-	if (flags & MAP_FIXED_NOREPLACE &&
-	    find_vma_intersection(host, address, address + size))
+	if (args->flags & MAP_FIXED_NOREPLACE &&
+	    find_vma_intersection(host, address, address + args->size))
 		return -EEXIST;
-	/* With MAP_SHARED_VALIDATE mmap(2) knows only older flags. */
-	flags &= ~MAP_FIXED_NOREPLACE;
 
-	mapped = do_mmap_in(host, file, address, size, prot, flags | MAP_FIXED,
-			    0, pgoff, &populate, NULL);
+	mapped = do_mmap_in(host, args->file, address, args->size, args->prot,
+			    flags, args->own ? VM_MSHARE_OWN : 0, args->pgoff,
+			    &populate, NULL);
 	if (IS_ERR_VALUE(mapped))
 		return mapped;
 	if (!object_suits(host, address)) {
-		WARN_ON_ONCE(unmap_host(host, address, address + size));
+		WARN_ON_ONCE(unmap_host(host, address, address + args->size));
 		return -ENODEV;
 	}
 	return 0;
 }
 
+static int charge_map_locked(struct mshare_region *region, u64 size,
+			     unsigned long flags)
+{
+	if (!(flags & MAP_LOCKED))
+		return 0;
+	if (!can_do_mlock())
+		return -EPERM;
+	return mshare_charge_locked(region, size >> PAGE_SHIFT) ? -EAGAIN : 0;
+}
+
 /**
  * mshare_map - map an object into a region
  * @region: with region->lock held
- * @file: the object
- * @offset: where in the region, bytes, page-aligned
- * @size: bytes, page-aligned; @offset + @size is within the region
- * @pgoff: where in the object, in pages
- * @prot: PROT_*
- * @flags: MAP_*, as for mmap(2). With MAP_FIXED_NOREPLACE nothing may be
- *	mapped there; without it, what is gets unmapped
+ * @args: what and where; the caller has asked security modules
  *
- * The caller has asked security modules. Nothing is populated.
+ * Nothing is populated. Whatever is returned, the caller has to pass
+ * args->unmapped to mshare_free_unmapped() when it has dropped region->lock.
  *
  * Context: may be called under the mmap_lock of a process.
  * Return: 0, or as mmap(2) fails: -EACCES, -EAGAIN, -EEXIST, -ENODEV, -ENOMEM,
  * -EOVERFLOW, -EPERM ..., -EINTR when the caller is being killed.
  */
-int mshare_map(struct mshare_region *region, struct file *file, u64 offset,
-	       u64 size, pgoff_t pgoff, unsigned long prot,
-	       unsigned long flags)
+int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 {
+	unsigned long start = MSHARE_HOST_BASE + args->offset;
+	unsigned long end = start + args->size;
 	struct mm_struct *host = region->host;
-	int err = 0;
+	int err;
 
 	lockdep_assert_held(&region->lock);
 
+	INIT_LIST_HEAD(&args->unmapped);
 	if (mmap_write_lock_killable(host))
 		return -EINTR;
-	/* The same errors as of mmap(2). */
-	if (flags & MAP_LOCKED && !can_do_mlock())
-		err = -EPERM;
-	else if (flags & MAP_LOCKED &&
-		 mshare_charge_locked(region, size >> PAGE_SHIFT))
-		err = -EAGAIN;
-	if (!err)
-		err = map_host(host, file, MSHARE_HOST_BASE + offset, size,
-			       pgoff, prot, flags);
+	/* The order of errors is that of mmap(2). */
+	err = charge_map_locked(region, args->size, args->flags) ?:
+	      gather_unmapped(host, start, end, &args->unmapped) ?:
+	      map_host(host, args);
 	mshare_settle_locked(region);
+	/* When it failed with no way back, nothing is mapped any more. */
+	if (err && find_vma_intersection(host, start, end))
+		drop_unmapped(&args->unmapped, false);
 	mmap_write_unlock(host);
 
-	trace_mshare_map(region->id, offset, size, prot, err);
+	trace_mshare_map(region->id, args->offset, args->size, args->prot, err);
 	return err;
 }
 
@@ -124,6 +203,9 @@ int mshare_map(struct mshare_region *region, struct file *file, u64 offset,
  * @offset: where in the region, bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  *
+ * Memory of the region's own objects is freed where it was mapped: munmap(2)
+ * would leave it to the rest of the mapping, from where nobody can reach it.
+ *
  * Context: may sleep.
  * Return: 0, -EINTR, -ENOMEM, -EINVAL for a part of a huge page of hugetlb.
  * Nothing has been unmapped when it fails.
@@ -132,13 +214,17 @@ int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 {
 	struct mm_struct *host = region->host;
 	unsigned long start = MSHARE_HOST_BASE + offset;
+	LIST_HEAD(unmapped);
 	int err;
 
 	if (mmap_write_lock_killable(host))
 		return -EINTR;
-	err = unmap_host(host, start, start + size);
+	err = gather_unmapped(host, start, start + size, &unmapped);
+	if (!err)
+		err = unmap_host(host, start, start + size);
 	mshare_settle_locked(region);
 	mmap_write_unlock(host);
+	drop_unmapped(&unmapped, !err);
 
 	trace_mshare_unmap(region->id, offset, size, 0, err);
 	return err;
