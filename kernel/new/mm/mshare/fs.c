@@ -36,7 +36,8 @@ static ssize_t msharefs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (!iocb->ki_pos && iov_iter_count(to) < sizeof(info))
 		return -EINVAL;
 
-	mutex_lock(&region->lock);
+	if (mutex_lock_killable(&region->lock))
+		return -EINTR;
 	info.start = region->start;
 	info.size = region->size;
 	mutex_unlock(&region->lock);
@@ -217,7 +218,8 @@ static int msharefs_resize(struct inode *inode, u64 size, bool shrink)
 	struct mshare_region *region = inode_region(inode);
 	int err = 0;
 
-	mutex_lock(&region->lock);
+	if (mutex_lock_killable(&region->lock))
+		return -EINTR;
 	if (size < region->size && shrink && windows_beyond(inode, size))
 		err = -EBUSY;
 	else if (size > region->size || shrink)
@@ -276,7 +278,8 @@ static struct file *next_object(struct mshare_region *region, loff_t *offset,
 	struct vm_area_struct *vma;
 	loff_t start;
 
-	mmap_read_lock(host);
+	if (mmap_read_lock_killable(host))
+		return ERR_PTR(-EINTR);
 	vma = find_vma(host, MSHARE_HOST_BASE + *offset);
 	if (vma && vma->vm_start - MSHARE_HOST_BASE < end) {
 		start = vma->vm_start - MSHARE_HOST_BASE;
@@ -310,6 +313,8 @@ static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
 		object = next_object(region, &start, end, &from, &to);
 		if (!object)
 			break;
+		if (IS_ERR(object))
+			return PTR_ERR(object);
 		ret = vfs_fsync_range(object, from, to - 1, datasync);
 		fput(object);
 		/* All are tried. Some know no fsync(2), which is all right. */

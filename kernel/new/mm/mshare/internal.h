@@ -79,6 +79,10 @@
 /* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
 #define MSHARE_MAX_SIZE		BIT_ULL(46)
 
+/* Behind all regions: where map.c tries how an object maps. */
+#define MSHARE_HOST_SCRATCH	(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
+#define MSHARE_HOST_END		(MSHARE_HOST_SCRATCH + MSHARE_UNIT)
+
 #define MSHARE_HASH_BITS	6
 
 /**

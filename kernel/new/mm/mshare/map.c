@@ -19,6 +19,7 @@
 #include <linux/pkeys.h>
 #include <linux/secretmem.h>
 #include <linux/security.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include <asm/tlb.h>
@@ -112,41 +113,55 @@ static int unmap_host(struct mm_struct *host, unsigned long start,
 	return do_vmi_align_munmap(&vmi, vma, host, start, end, NULL, false);
 }
 
-/*
- * Whether what has been mapped suits a region. Memory without struct pages
- * cannot be taken away from attached processes by the rules for pages, and
- * secret memory is meant for one process. Nobody can have used it: the VMA is
- * locked until the mmap_lock is dropped.
- */
-static bool object_suits(struct mm_struct *host, unsigned long address)
+static int map_object(struct mm_struct *host,
+		      const struct mshare_map_args *args,
+		      unsigned long address, unsigned long size)
 {
-	struct vm_area_struct *vma = vma_lookup(host, address);
+	/* With MAP_SHARED_VALIDATE mmap(2) knows only older flags. */
+	unsigned long flags = (args->flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
+	unsigned long mapped, populate;
 
-	return !(vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO)) &&
-	       !vma_is_secretmem(vma);
+	mapped = do_mmap_in(host, args->file, address, size, args->prot,
+			    flags, args->own ? VM_MSHARE_OWN : 0, args->pgoff,
+			    &populate, NULL);
+	return IS_ERR_VALUE(mapped) ? mapped : 0;
+}
+
+/*
+ * Whether an object suits a region: memory without struct pages cannot be taken
+ * away from attached processes by the rules for pages, and secret memory is
+ * meant for one process. What it is shows when it is mapped: here, where no
+ * window reaches, and before anything has made room for it.
+ */
+static int try_object(struct mm_struct *host,
+		      const struct mshare_map_args *args)
+{
+	unsigned long address = MSHARE_HOST_SCRATCH;
+	struct vm_area_struct *vma;
+	int err;
+
+	if (args->own || shmem_mapping(args->file->f_mapping) ||
+	    is_file_hugepages(args->file))
+		return 0;
+	err = map_object(host, args, address, PAGE_SIZE);
+	if (err)
+		return err;
+	vma = vma_lookup(host, address);
+	if (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO) ||
+	    vma_is_secretmem(vma))
+		err = -ENODEV;
+	return unmap_host(host, address, address + PAGE_SIZE) ?: err;
 }
 
 static int map_host(struct mm_struct *host, const struct mshare_map_args *args)
 {
 	unsigned long address = MSHARE_HOST_BASE + args->offset;
-	/* With MAP_SHARED_VALIDATE mmap(2) knows only older flags. */
-	unsigned long flags = (args->flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
-	unsigned long mapped, populate;
 
 	if (args->flags & MAP_FIXED_NOREPLACE &&
 	    find_vma_intersection(host, address, address + args->size))
 		return -EEXIST;
-
-	mapped = do_mmap_in(host, args->file, address, args->size, args->prot,
-			    flags, args->own ? VM_MSHARE_OWN : 0, args->pgoff,
-			    &populate, NULL);
-	if (IS_ERR_VALUE(mapped))
-		return mapped;
-	if (!object_suits(host, address)) {
-		WARN_ON_ONCE(unmap_host(host, address, address + args->size));
-		return -ENODEV;
-	}
-	return 0;
+	return try_object(host, args) ?:
+	       map_object(host, args, address, args->size);
 }
 
 static int charge_map_locked(struct mshare_region *region, u64 size,

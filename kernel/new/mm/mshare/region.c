@@ -53,8 +53,7 @@ static void free_host_tables(struct mm_struct *host)
 
 	host->mshare_region = NULL;
 	tlb_gather_mmu(&tlb, host);
-	free_pgd_range(&tlb, MSHARE_HOST_BASE,
-		       MSHARE_HOST_BASE + MSHARE_MAX_SIZE, 0, 0);
+	free_pgd_range(&tlb, MSHARE_HOST_BASE, MSHARE_HOST_END, 0, 0);
 	tlb_finish_mmu(&tlb);
 }
 
@@ -178,14 +177,16 @@ bool mshare_foreign_memcg(struct mshare_region *region)
 }
 #endif
 
-static bool mapped_beyond(struct mshare_region *region, u64 offset)
+/* -EBUSY if anything is. */
+static int mapped_beyond(struct mshare_region *region, u64 offset)
 {
 	struct vm_area_struct *vma;
 
-	mmap_read_lock(region->host);
+	if (mmap_read_lock_killable(region->host))
+		return -EINTR;
 	vma = find_vma(region->host, MSHARE_HOST_BASE + offset);
 	mmap_read_unlock(region->host);
-	return vma;
+	return vma ? -EBUSY : 0;
 }
 
 /**
@@ -197,18 +198,21 @@ static bool mapped_beyond(struct mshare_region *region, u64 offset)
  * mapped may not be seen by it: the window then shows a hole.
  *
  * Return: 0, -EINVAL when @size is not a multiple of the unit, -EFBIG, -EBUSY
- * when a mapping is beyond @size.
+ * when a mapping is beyond @size, -EINTR when the caller is being killed.
  */
 int mshare_region_resize(struct mshare_region *region, u64 size)
 {
+	int err;
+
 	lockdep_assert_held(&region->lock);
 
 	if (!IS_ALIGNED(size, MSHARE_UNIT))
 		return -EINVAL;
 	if (size > MSHARE_MAX_SIZE)
 		return -EFBIG;
-	if (size < region->size && mapped_beyond(region, size))
-		return -EBUSY;
+	err = size < region->size ? mapped_beyond(region, size) : 0;
+	if (err)
+		return err;
 	WRITE_ONCE(region->size, size);
 	return 0;
 }
