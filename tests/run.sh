@@ -12,7 +12,8 @@ cd "$top"
 usage() {
 	cat <<-'END'
 	usage: ./run test [options] [smoke|full]
-	  --flavour F   only this kernel: release, debug, off; several are allowed
+	  --flavour F   only this kernel: release, debug, off; or "host", what needs
+	                no machine; several are allowed
 	  --la57 V      only with five-level page tables "on", or "off"
 	  --suite S     only this suite; several are allowed ("mm": the kernel's
 	                own tests, with mshare and without)
@@ -30,8 +31,8 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--flavour)
 		case $2 in
-		release|debug|off) flavours="$flavours $2" ;;
-		*) die "--flavour $2: release, debug or off" ;;
+		release|debug|off|host) flavours="$flavours $2" ;;
+		*) die "--flavour $2: release, debug, off or host" ;;
 		esac
 		shift ;;
 	--la57)
@@ -74,12 +75,14 @@ configs=
 for config in release/on release/off debug/on debug/off off/on off/off; do
 	[ -z "$(plan "${config%/*}" "${config#*/}")" ] || configs="$configs $config"
 done
+# Scripts of this directory that need no machine.
+host=$(plan host -)
 # The mm selftests belong to a complete run of tier full, or to --suite mm.
 mm=no
 if has "$only" mm || { [ "$tier" = full ] && [ -z "$only$flavours$la57" ]; }; then
 	mm=yes
 fi
-[ -n "$configs" ] || [ "$mm" = yes ] || die "nothing to run"
+[ -n "$configs$host" ] || [ "$mm" = yes ] || die "nothing to run"
 
 # ------------------------------------------------------------------ programs
 if [ "$build" = yes ]; then
@@ -92,7 +95,8 @@ if [ "$build" = yes ]; then
 	done
 	echo "# kernels:$need"
 	# shellcheck disable=SC2086 # several words
-	vm/kernel.sh $need
+	[ -z "$need" ] || vm/kernel.sh $need
+	[ -n "$need" ] || kernel/apply "$top/build/kernel"
 fi
 kselftest=$top/build/kernel/src/tools/testing/selftests
 [ -f "$kselftest/lib.mk" ] || die "no kernel source (./run kernel)"
@@ -118,6 +122,39 @@ mkdir -p "$logs"
 passed=0 failed=0
 echo "TAP version 13"
 
+# results WHERE SUITES ABSENT COUNT: make one TAP stream of what suites print
+results() {
+	awk -f tests/tap.awk -v where="$1" -v suites="$2" -v absent="$3" \
+		-v first="$((passed + failed))" -v skips=tests/allowed-skips |
+	while IFS= read -r line; do
+		case $line in
+		"@ "*) echo "${line#@ }" >"$4" ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+}
+
+count() {
+	read -r good bad <"$1"
+	passed=$((passed + good))
+	failed=$((failed + bad))
+}
+
+run_host() {
+	suites=$(echo "$host" | sed 's/:.*//' | tr '\n' ' ')
+	echo "# host: $suites"
+	for spec in $host; do
+		suite=${spec%%:*}
+		status=0
+		began=$(date +%s)
+		echo "@suite $suite"
+		timeout -k 10 "$(echo "$spec" | cut -d: -f2)" "tests/$suite.sh" </dev/null 2>&1 ||
+			status=$?
+		echo "@end $suite $status $(($(date +%s) - began))"
+	done | tee "$logs/host.log" | results host "$suites" 0 "$logs/host.count"
+	count "$logs/host.count"
+}
+
 # run_config FLAVOUR LA57
 run_config() {
 	specs=$(plan "$1" "$2")
@@ -142,18 +179,8 @@ run_config() {
 			--log "$logs/$name.console" -- \
 			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
 		echo "$status" >"$logs/$name.status"
-	} | tee "$log" | awk -f tests/tap.awk -v where="$where" -v suites="$suites" \
-		-v first="$((passed + failed))" -v absent="$absent" \
-		-v skips=tests/allowed-skips |
-	while IFS= read -r line; do
-		case $line in
-		"@ "*) echo "${line#@ }" >"$logs/$name.count" ;;
-		*) printf '%s\n' "$line" ;;
-		esac
-	done
-	read -r good bad <"$logs/$name.count"
-	passed=$((passed + good))
-	failed=$((failed + bad))
+	} | tee "$log" | results "$where" "$suites" "$absent" "$logs/$name.count"
+	count "$logs/$name.count"
 
 	# The kernel's log, leaks that kmemleak found, and a machine that was lost.
 	read -r status <"$logs/$name.status"
@@ -223,6 +250,7 @@ run_mm() {
 }
 
 start=$(date +%s)
+[ -z "$host" ] || run_host
 for config in $configs; do
 	run_config "${config%/*}" "${config#*/}"
 done
