@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# tests/run.sh [options] [smoke|full]: the test suite, in virtual machines.
+# tests/run.sh [options] [smoke|full|fuzz]: the test suite, in virtual machines.
 # Prints TAP, at the end "N passed, N failed"; logs under build/test. A list of
 # what is run where, with which time limit, is in tests/tiers.
 set -eu
@@ -11,7 +11,7 @@ cd "$top"
 
 usage() {
 	cat <<-'END'
-	usage: ./run test [options] [smoke|full]
+	usage: ./run test [options] [smoke|full|fuzz]
 	  --flavour F   only this kernel: release, debug, off; or "host", what needs
 	                no machine; several are allowed
 	  --la57 V      only with five-level page tables "on", or "off"
@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
 	-*) usage >&2; die "$1: unknown option" ;;
 	*)
 		tier=$1
-		[ -f "tests/tiers/$tier" ] || die "$tier: smoke or full"
+		[ -f "tests/tiers/$tier" ] || die "$tier: smoke, full or fuzz"
 		;;
 	esac
 	shift

@@ -80,28 +80,44 @@ struct uring {
 	int fd;
 	struct io_uring_params p;
 	char *ring;
+	size_t ring_size;
 	struct io_uring_sqe *sqe;
 };
 
 static inline int uring_setup(struct uring *u)
 {
 	memset(u, 0, sizeof(*u));
+	u->ring = MAP_FAILED;
+	u->sqe = MAP_FAILED;
 	u->fd = syscall(__NR_io_uring_setup, 4, &u->p);
 	if (u->fd < 0)
 		return -errno;
 	if (!(u->p.features & IORING_FEAT_SINGLE_MMAP))
 		return -ENOSYS;
-	u->ring = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
+	u->ring_size = 16 * PAGE;
+	u->ring = mmap(NULL, u->ring_size, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_POPULATE, u->fd, IORING_OFF_SQ_RING);
-	if (u->ring == MAP_FAILED)
-		u->ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			       u->fd, IORING_OFF_SQ_RING);
+	if (u->ring == MAP_FAILED) {
+		u->ring_size = PAGE;
+		u->ring = mmap(NULL, u->ring_size, PROT_READ | PROT_WRITE,
+			       MAP_SHARED, u->fd, IORING_OFF_SQ_RING);
+	}
 	u->sqe = mmap(NULL, u->p.sq_entries * sizeof(*u->sqe),
 		      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
 		      IORING_OFF_SQES);
 	if (u->ring == MAP_FAILED || u->sqe == MAP_FAILED)
 		return -errno;
 	return 0;
+}
+
+static inline void uring_free(struct uring *u)
+{
+	if (u->ring != MAP_FAILED)
+		munmap(u->ring, u->ring_size);
+	if (u->sqe != MAP_FAILED)
+		munmap(u->sqe, u->p.sq_entries * sizeof(*u->sqe));
+	if (u->fd >= 0)
+		close(u->fd);
 }
 
 static inline long uring_do(struct uring *u, const struct io_uring_sqe *sqe)
