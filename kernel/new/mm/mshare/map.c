@@ -150,7 +150,10 @@ static int try_object(struct mm_struct *host,
 	if (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO) ||
 	    vma_is_secretmem(vma))
 		err = -ENODEV;
-	return unmap_host(host, address, address + PAGE_SIZE) ?: err;
+	/* It must not stay there. Such small allocations do not fail twice. */
+	while (unmap_host(host, address, address + PAGE_SIZE) == -ENOMEM)
+		cond_resched();
+	return err;
 }
 
 static int map_host(struct mm_struct *host, const struct mshare_map_args *args)

@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <ucontext.h>
 
 /* Down. */
 #define ALIGN(x, a)	((x) / (a) * (a))
@@ -196,9 +197,15 @@ static __thread char *volatile access_at;
 
 static void on_signal(int sig, siginfo_t *si, void *context)
 {
-	(void)context;
+	unsigned long ip = 0;
+
+#ifdef __x86_64__
+	ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#endif
 	if (!access_armed) {
 		/* A crash of its own: the second time it is fatal. */
+		fprintf(stderr, "# CRASH: process %d, signal %d, code %d, at %p, instruction %#lx\n",
+			getpid(), sig, si->si_code, si->si_addr, ip);
 		signal(sig, SIG_DFL);
 		return;
 	}

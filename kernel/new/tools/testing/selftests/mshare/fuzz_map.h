@@ -248,7 +248,8 @@ static bool do_object(struct fz *f)
 	switch (what) {
 	case 0:
 		/* Whoever has mapped the rest gets SIGBUS. */
-		if (ftruncate(fd, size * PAGE))
+		/* To the size that it has, even what is sealed can be cut. */
+		if (size == RO_PAGES || ftruncate(fd, size * PAGE))
 			return false;
 		break;
 	case 1:

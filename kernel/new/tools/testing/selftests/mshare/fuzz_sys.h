@@ -104,7 +104,9 @@ static bool do_remote(struct fz *f)
 		if (n > 0)
 			check_bytes(f, w->family, f->scratch, n, p);
 	} else {
-		memset(f->scratch, byte_for(w), PAGE);
+		/* The former can write read-only memory that covers a window. */
+		memset(f->scratch, mem ? byte_of[w->family] : byte_for(w),
+		       PAGE);
 		n = mem ? pwrite(fd, f->scratch, PAGE, L(p)) :
 			  process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
 		check_written(f, w, p, n, mem ? "/proc/self/mem" :
