@@ -246,6 +246,55 @@ TEST_F(hugetlb, parts)
 	EXPECT_EQ(POOL - 2, hugepages("Free"));
 }
 
+/*
+ * Pages that are unmapped are free for others. What was only reserved stays so
+ * until all of the mapping is gone, as with munmap(2).
+ */
+TEST_F(hugetlb, unmapped_part)
+{
+	ASSERT_EQ(0, anon(self->fd, 0, 8 * HUGE, 0));
+	store(self->base, 1);
+	store(self->base + HUGE, 2);
+	POOL_IS(POOL - 2, 6);
+	ASSERT_EQ(0, region_unmap(self->fd, HUGE, HUGE));
+	POOL_IS(POOL - 1, 6);
+	ASSERT_EQ(0, region_unmap(self->fd, 2 * HUGE, 4 * HUGE));
+	POOL_IS(POOL - 1, 6);
+	EXPECT_EQ(1, load(self->base));
+	store(self->base + 7 * HUGE, 7);
+	POOL_IS(POOL - 2, 5);
+	ASSERT_EQ(0, anon(self->fd, 0, HUGE, 0));
+	POOL_IS(POOL - 1, 6);
+	EXPECT_EQ(0, load(self->base));
+	EXPECT_EQ(7, load(self->base + 7 * HUGE));
+	ASSERT_EQ(0, region_unmap(self->fd, HUGE, 7 * HUGE));
+	POOL_IS(POOL - 1, 0);
+}
+
+TEST_F(hugetlb, advised)
+{
+	const int refused[] = { MADV_COLD, MADV_PAGEOUT, 25 /* COLLAPSE */ };
+
+	ASSERT_EQ(0, anon(self->fd, 0, 4 * HUGE, 0));
+	ASSERT_EQ(0, region_advise(self->fd, 0, 3 * HUGE,
+				   MADV_POPULATE_WRITE));
+	POOL_IS(POOL - 3, 1);
+	EXPECT_EQ(3 * HUGE, region_stat(self->fd).resident);
+	fill(self->base, 1, 1536);
+	ASSERT_EQ(0, region_advise(self->fd, 0, 4 * HUGE, MADV_DONTNEED));
+	EXPECT_EQ(0, region_stat(self->fd).resident);
+	EXPECT_EQ(0, damaged(self->base, 1, 1536));
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		EXPECT_EQ(-EINVAL, region_advise(self->fd, 0, 4 * HUGE,
+						 refused[i]));
+	}
+	ASSERT_EQ(0, region_advise(self->fd, HUGE, HUGE, MADV_REMOVE));
+	EXPECT_EQ(POOL - 2, hugepages("Free"));
+	EXPECT_EQ(0, load(self->base + HUGE + 7 * PAGE));
+	EXPECT_EQ(0, damaged(self->base, 1, 512));
+	EXPECT_EQ(pattern(1, 1024), load(self->base + 2 * HUGE));
+}
+
 TEST_F(hugetlb, page_tables)
 {
 	struct mshare_stat was, st;
