@@ -203,6 +203,75 @@ TEST_F(container, any_page)
 	EXPECT_EQ(0, peer_stop(&p));
 }
 
+/* The largest there can be, at its end, and across tables of every level. */
+TEST_F(container, far_away)
+{
+	const size_t unit = self->unit, max = 1UL << 46, slot = 1UL << 39;
+	const size_t at[] = { max - 2 * PAGE, slot - PAGE, 100 * slot - PAGE };
+	int fd = ms_container(_metadata, MS_DIR "/b", max);
+	struct peer p = peer_start(_metadata);
+	char *base;
+	long other;
+
+	EXPECT_ERR(EFBIG, ftruncate(fd, max + unit));
+	EXPECT_EQ(-EINVAL, region_anon(fd, max, PAGE));
+	EXPECT_EQ(-EINVAL, region_anon(fd, max - PAGE, 2 * PAGE));
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		size_t from = at[i] & -unit, in = at[i] - from;
+		size_t len = i ? 2 * unit : unit;
+
+		ASSERT_EQ(0, region_anon(fd, at[i], 2 * PAGE));
+		base = mmap(NULL, len, RW, MAP_SHARED, fd, from);
+		ASSERT_NE(MAP_FAILED, base);
+		other = peer_mmap(&p, NULL, len, RW, fd, from);
+		ASSERT_LT(0, other);
+		fill(base + in, i, 2);
+		EXPECT_EQ(0, peer_call(&p, op_damaged, other + in, i, 2));
+		EXPECT_EQ(MAPERR, peek(base + in - PAGE));
+		EXPECT_EQ(0, munmap(base, len));
+		EXPECT_EQ(0, peer_call(&p, op_damaged, other + in, i, 2));
+	}
+	EXPECT_EQ(ARRAY_SIZE(at), region_stat(fd).mappings);
+	EXPECT_EQ(2 * PAGE * ARRAY_SIZE(at), region_mapped(fd, 0, max, NULL));
+	EXPECT_EQ(0, region_unmap(fd, 0, max));
+	EXPECT_EQ(MAPERR, peer_call(&p, op_peek, other + unit - PAGE));
+	EXPECT_EQ(0, region_stat(fd).resident);
+	EXPECT_EQ(0, peer_stop(&p));
+}
+
+/* As for a process, there is a limit; at it nothing can be split, either. */
+TEST_F(container, too_many)
+{
+	const unsigned int limit = 500;
+	char saved[32];
+	unsigned int n;
+
+	ASSERT_EQ(0, region_anon(self->fd, self->unit, 8 * PAGE));
+	fill(self->base + self->unit, 1, 8);
+	ASSERT_LT(0, read_file("/proc/sys/vm/max_map_count", saved,
+			       sizeof(saved)));
+	ASSERT_EQ(0, write_file("/proc/sys/vm/max_map_count", "500"));
+	for (n = 1; n < 2 * limit; n++) {
+		if (region_anon(self->fd, n * 2 * PAGE, PAGE))
+			break;
+	}
+	EXPECT_EQ(-ENOMEM, region_anon(self->fd, n * 2 * PAGE, PAGE));
+	EXPECT_EQ(-ENOMEM, region_unmap(self->fd, self->unit + PAGE, PAGE));
+	EXPECT_EQ(-ENOMEM, region_protect(self->fd, self->unit + PAGE, PAGE,
+					  PROT_READ));
+	EXPECT_EQ(-ENOMEM, region_lock(self->fd, self->unit + PAGE, PAGE,
+				       MSHAREFS_LOCK_ON, 0));
+	EXPECT_EQ(0, write_file("/proc/sys/vm/max_map_count", saved));
+	EXPECT_LE(limit - 2, n);
+	EXPECT_GE(limit + 1, n);
+	EXPECT_EQ(n, region_stat(self->fd).mappings);
+	EXPECT_EQ(0, region_stat(self->fd).locked);
+	EXPECT_EQ(0, damaged(self->base + self->unit, 1, 8));
+	EXPECT_EQ(CAN(0, 0), access_of(self->base + self->unit + PAGE));
+	EXPECT_EQ(0, region_unmap(self->fd, self->unit + PAGE, PAGE));
+	EXPECT_EQ(n + 1, region_stat(self->fd).mappings);
+}
+
 TEST_F(container, object_offset)
 {
 	int object = ms_memfd(_metadata, 3, 16);
