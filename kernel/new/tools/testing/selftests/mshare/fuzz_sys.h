@@ -26,7 +26,7 @@ static bool do_file_io(struct fz *f)
 	struct win *w = rnd_win(f);
 	int object = rnd(f, NR_OBJECTS), fd;
 	off_t at = rnd(f, OBJECT_PAGES) * PAGE;
-	size_t len = rnd(f, 4) ? 8 : 2 * PAGE;
+	size_t len = rnd(f, 4) ? 8 : PAGE;
 	bool out = rnd(f, 2);
 	struct iovec iov[2];
 	ssize_t n;
@@ -170,7 +170,7 @@ static bool do_uring(struct fz *f)
 	if (!w)
 		return false;
 	fd = f->sh->object[w->family][object];
-	p = w->at + rnd_page(f) * PAGE;
+	p = rnd_at(f, w, 4 * PAGE);
 	if (fd < 0 || (out && object_constant(object)))
 		return false;
 	if (uring_setup(&u))
@@ -214,7 +214,7 @@ static bool do_madvise(struct fz *f)
 
 	if (!w)
 		return false;
-	iov = (struct iovec){ w->at + ALIGN(rnd_page(f) * PAGE, PAGE), len };
+	iov = (struct iovec){ rnd_at(f, w, len), len };
 	/* A unit of memory is too much to fill. */
 	if (whole && advice != MADV_POPULATE_READ &&
 	    advice != MADV_POPULATE_WRITE && advice != 25)
@@ -257,7 +257,7 @@ static bool do_other_call(struct fz *f)
 
 	if (!w)
 		return false;
-	at = w->at + rnd_page(f) * PAGE;
+	at = rnd_at(f, w, len);
 	page = at;
 	switch (what) {
 	case 0:

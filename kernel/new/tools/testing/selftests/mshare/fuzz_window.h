@@ -318,11 +318,27 @@ static bool do_interfere(struct fz *f)
 	return ok;
 }
 
+/*
+ * A page of a window, with room for @len bytes of it: beyond the end could be
+ * anything, the stack of a thread as well as another region.
+ */
+static char *rnd_at(struct fz *f, struct win *w, size_t len)
+{
+	char *at = w->at + rnd_page(f) * PAGE, *end = w->at + f->sh->unit;
+
+	for (; w + 1 < f->win + NR_WINS; w++) {
+		if (w[1].at != end || w[1].family != w->family ||
+		    w[1].prot != w->prot)
+			break;
+		end += f->sh->unit;
+	}
+	return at + len > end ? end - (len + PAGE - 1) / PAGE * PAGE : at;
+}
+
+/* The same at any word, with room for a page from there on. */
 static char *rnd_word(struct fz *f, struct win *w)
 {
-	uint64_t page = rnd_page(f);
-
-	return w->at + page * PAGE + rnd(f, PAGE / 8) * 8;
+	return rnd_at(f, w, 2 * PAGE) + rnd(f, PAGE / 8) * 8;
 }
 
 static bool do_load(struct fz *f)
@@ -354,7 +370,7 @@ static bool do_load_page(struct fz *f)
 
 	if (!w)
 		return false;
-	at = w->at + rnd_page(f) * PAGE;
+	at = rnd_at(f, w, PAGE);
 	how = TRY(memcpy(f->scratch, at, PAGE));
 	check_how(f, how, at, PAGE);
 	if (how)
@@ -401,8 +417,8 @@ static bool do_copy(struct fz *f)
 
 	if (!from || from->family != to->family || !(to->prot & PROT_WRITE))
 		return false;
-	src = from->at + rnd_page(f) * PAGE;
-	dst = to->at + rnd_page(f) * PAGE;
+	src = rnd_at(f, from, PAGE);
+	dst = rnd_at(f, to, PAGE);
 	how = TRY(memmove(dst, src, PAGE));
 	if (!known_end(f, how))
 		wrong(f, "copy: signal %d, code %d", how >> 8, how & 0xff);
