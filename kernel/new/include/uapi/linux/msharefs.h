@@ -120,7 +120,8 @@ struct mshare_lock {
  * @mappings: how many
  * @windows: how many, of all processes
  * @processes: how many have windows
- * @resident: bytes of memory that the page tables of the region map
+ * @resident: bytes of memory that the page tables of the region map, without
+ *	persistent memory (DAX), which no counter of the kernel has
  * @page_tables: bytes of page tables of the region
  * @locked: bytes in locked mappings
  * @links: how many entries of processes point at page tables of the region
@@ -158,7 +159,8 @@ struct mshare_stat {
  * @inode: out: inode number of the object
  * @prot: out: PROT_*
  * @max_prot: out: what MSHAREFS_PROTECT can give
- * @flags: out: MAP_SHARED; MAP_LOCKED, MAP_HUGETLB if it is
+ * @flags: out: MAP_SHARED; MAP_LOCKED, MAP_HUGETLB if it is; MAP_ANONYMOUS
+ *	with MSHAREFS_KIND_ANON
  * @kind: out: MSHAREFS_KIND_*
  * @dev_major: out: device that the object is on
  * @dev_minor: out: device that the object is on
