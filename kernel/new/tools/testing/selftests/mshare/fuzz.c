@@ -9,6 +9,7 @@
  * MSHARE_FUZZ_WORKERS (6), MSHARE_FUZZ_FAIL (1; 0: no failing allocations),
  * MSHARE_FUZZ_ONLY: names of operations, separated by commas.
  */
+#include <malloc.h>
 #include "mshare_test.h"
 #include "container.h"
 #include "io.h"
@@ -194,6 +195,12 @@ static __attribute__((noreturn)) void worker(struct shared *sh, int number)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	catch_signals();
+	/*
+	 * Where a window was there is a gap until it is reserved again, and
+	 * what malloc() maps meanwhile would be lost: it must not map.
+	 */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_MAX, 0);
 	for (int i = 0; i < THREADS; i++)
 		thread_init(&f[i], sh, number * THREADS + i);
 	for (int i = 0; i < THREADS; i++)

@@ -166,6 +166,7 @@ static bool do_uring(struct fz *f)
 	struct uring u;
 	long n = -1;
 	char *p;
+	int err;
 
 	if (!w)
 		return false;
@@ -173,7 +174,11 @@ static bool do_uring(struct fz *f)
 	p = rnd_at(f, w, 4 * PAGE);
 	if (fd < 0 || (out && object_constant(object)))
 		return false;
-	if (uring_setup(&u))
+	/* It maps: not into the gap that another thread has just made. */
+	pthread_mutex_lock(&layout);
+	err = uring_setup(&u);
+	pthread_mutex_unlock(&layout);
+	if (err)
 		goto out;
 	sqe.opcode = out ? IORING_OP_WRITE : IORING_OP_READ;
 	if (fixed) {
