@@ -6,6 +6,7 @@
  */
 #include "mshare_test.h"
 #include "container.h"
+#include "users.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -288,97 +289,18 @@ TEST_F(thp, split)
 	EXPECT_EQ(0, peer_stop(&p));
 }
 
-/* Writers and readers on all CPUs; each page has a word for each of them. */
-#define USERS 4
-
-struct use {
-	int stop;
-	unsigned long rounds[USERS];
-	unsigned long wrong[USERS];
-};
-
-/* For peers: a[0] the memory, a[1] the struct use, a[2] who. */
-static long op_use(const long *a)
-{
-	struct use *use = (void *)a[1];
-	unsigned long n = 0;
-	char *base = (char *)a[0] + a[2] * 64;
-
-	pin(a[2]);
-	while (!__atomic_load_n(&use->stop, __ATOMIC_RELAXED)) {
-		/* All that it wrote in the last round is still there. */
-		for (unsigned long i = a[2]; i < NPAGES; i += 3) {
-			char *at = base + i * PAGE;
-
-			if (n && load(at) != pattern(n, i))
-				use->wrong[a[2]]++;
-			store(at, pattern(n + 1, i));
-		}
-		n++;
-		/* And what others write is theirs. */
-		for (unsigned long i = a[2]; i < NPAGES; i += 7) {
-			char *at = (char *)a[0] + i * PAGE + 64 * USERS;
-
-			if (load(at) != pattern(9, i))
-				use->wrong[a[2]]++;
-		}
-		__atomic_add_fetch(&use->rounds[a[2]], 1, __ATOMIC_RELEASE);
-		/* What is always in use is not collapsed. */
-		if (n % 2)
-			usleep(30000);
-	}
-	return 0;
-}
-
-static unsigned long least(struct use *use)
-{
-	unsigned long n = ~0ul;
-
-	for (int i = 0; i < USERS; i++) {
-		unsigned long r = __atomic_load_n(&use->rounds[i],
-						  __ATOMIC_ACQUIRE);
-
-		n = r < n ? r : n;
-	}
-	return n;
-}
-
-static bool wait_rounds(struct use *use, unsigned long n)
-{
-	unsigned long until = least(use) + n;
-	time_t limit = time(NULL) + 60;
-
-	while (least(use) < until) {
-		if (time(NULL) > limit)
-			return false;
-		usleep(1000);
-	}
-	return true;
-}
-
 TEST_F_TIMEOUT(thp, split_and_collapse_under_users, 400)
 {
-	struct use *use = mmap(NULL, sizeof(*use), RW, MAP_SHARED |
-			       MAP_ANONYMOUS, -1, 0);
 	const size_t aside = 64 * HUGE;
-	struct peer p[USERS];
 	unsigned int collapsed = 0;
 	time_t end = time(NULL) + 60;
-	long base;
+	struct use *use;
 
-	ASSERT_NE(MAP_FAILED, use);
 	ASSERT_EQ(0, region_anon(self->fd, 0, SIZE));
 	/* A neighbour in the same table of links, made huge and small too. */
 	ASSERT_EQ(0, region_anon(self->fd, aside, HUGE));
-	for (unsigned int i = 0; i < NPAGES; i++)
-		store(self->base + i * PAGE + 64 * USERS, pattern(9, i));
-	for (int i = 0; i < USERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDWR, RW);
-		ASSERT_LT(0, base);
-		peer_begin(&p[i], op_use, (long[PEER_ARGS]){ base, L(use), i });
-	}
-	ASSERT_TRUE(wait_rounds(use, 2));
+	use = use_start(_metadata, MS_DIR "/a", self->base, NPAGES);
+	ASSERT_TRUE(use_rounds(use, 2));
 	for (int round = 0; round < 40 && time(NULL) < end; round++) {
 		const size_t at = round % NHUGE * HUGE + 16 * PAGE;
 		int err;
@@ -392,10 +314,10 @@ TEST_F_TIMEOUT(thp, split_and_collapse_under_users, 400)
 			}
 			collapsed += !err;
 		}
-		ASSERT_TRUE(wait_rounds(use, 1));
+		ASSERT_TRUE(use_rounds(use, 1));
 		/* Without taking anything away from those who use it. */
 		ASSERT_EQ(0, region_protect(self->fd, at, 8 * PAGE, RWX));
-		ASSERT_TRUE(wait_rounds(use, 1));
+		ASSERT_TRUE(use_rounds(use, 1));
 		ASSERT_EQ(0, region_protect(self->fd, 0, SIZE, RW));
 		store(self->base + aside, round);
 		ASSERT_EQ(0, region_advise(self->fd, aside, HUGE,
@@ -406,24 +328,16 @@ TEST_F_TIMEOUT(thp, split_and_collapse_under_users, 400)
 		EXPECT_EQ(round, load(self->base + aside));
 		ASSERT_EQ(0, region_anon(self->fd, aside, HUGE));
 	}
-	use->stop = 1;
-	for (int i = 0; i < USERS; i++) {
-		EXPECT_EQ(0, peer_end(&p[i]));
-		EXPECT_EQ(0, use->wrong[i]);
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
+	use_stop(_metadata, use);
 	EXPECT_LT(NHUGE, collapsed);
 }
 
 /* The same with khugepaged, and contents that go and come back. */
 TEST_F_TIMEOUT(thp, khugepaged_under_users, 400)
 {
-	struct use *use = mmap(NULL, sizeof(*use), RW, MAP_SHARED |
-			       MAP_ANONYMOUS, -1, 0);
 	long before = file_field("/proc/vmstat", "thp_collapse_alloc");
-	struct peer p[USERS];
 	time_t end = time(NULL) + 40;
-	long base;
+	struct use *use;
 
 	ASSERT_EQ(0, write_file(SHMEM_ENABLED, "advise"));
 	ASSERT_EQ(0, write_file(THP "khugepaged/scan_sleep_millisecs", "1"));
@@ -431,29 +345,18 @@ TEST_F_TIMEOUT(thp, khugepaged_under_users, 400)
 	ASSERT_EQ(0, write_file(THP "khugepaged/pages_to_scan", "8192"));
 	ASSERT_EQ(0, region_anon(self->fd, 0, SIZE));
 	ASSERT_EQ(0, region_advise(self->fd, 0, SIZE, MADV_NOHUGEPAGE));
-	for (unsigned int i = 0; i < NPAGES; i++)
-		store(self->base + i * PAGE + 64 * USERS, pattern(9, i));
+	fill(self->base, 1, NPAGES);
 	ASSERT_EQ(0, region_advise(self->fd, 0, SIZE, MADV_HUGEPAGE));
-	for (int i = 0; i < USERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDWR, RW);
-		ASSERT_LT(0, base);
-		peer_begin(&p[i], op_use, (long[PEER_ARGS]){ base, L(use), i });
-	}
+	use = use_start(_metadata, MS_DIR "/a", self->base, NPAGES);
 	for (int round = 0; round < 60 && time(NULL) < end; round++) {
-		ASSERT_TRUE(wait_rounds(use, 1));
+		ASSERT_TRUE(use_rounds(use, 1));
 		/* Paged out in parts, it comes back in small pages. */
 		ASSERT_EQ(0, region_advise(self->fd, round % NHUGE * HUGE,
 					   round % 2 ? HUGE : 40 * PAGE,
 					   MADV_PAGEOUT));
 		usleep(100000);
 	}
-	use->stop = 1;
-	for (int i = 0; i < USERS; i++) {
-		EXPECT_EQ(0, peer_end(&p[i]));
-		EXPECT_EQ(0, use->wrong[i]);
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
+	use_stop(_metadata, use);
 	EXPECT_LT(before, file_field("/proc/vmstat", "thp_collapse_alloc"));
 }
 
