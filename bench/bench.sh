@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bench/bench.sh [--out DIR] [PART...]: measure what mshare costs and saves, and
-# print the tables of the README. Parts: clients, window, protect, unrelated,
-# scale, and report, which prints what was measured before. Default: all.
+# print the tables of the README. Parts: clients, window, protect, pageout,
+# unrelated, scale, and report, which prints what was measured before. Default: all.
 # docs/measuring.md says what each number means.
 set -eu
 
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
-[ $# -gt 0 ] || set -- clients window protect unrelated scale report
+[ $# -gt 0 ] || set -- clients window protect pageout unrelated scale report
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -69,6 +69,12 @@ protect() {
 	kernel release
 	echo "protect: instructions, one change for all against one for each"
 	counting protect -- build/bench/protect --csv /out/protect.csv
+}
+
+pageout() {
+	kernel release
+	echo "pageout: instructions per page that is swapped out, one entry against one for each"
+	counting pageout --swap 512M -- build/bench/pageout --csv /out/pageout.csv
 }
 
 unrelated() {
@@ -169,6 +175,28 @@ report_protect() {
 	' "$out/protect.csv"
 }
 
+report_pageout() {
+	awk -F, '
+		NR == 1 { next }
+		{ v[$1, $2, $3] = $5 }
+		$3 > 1 { many = $3 }
+		function line(name, mode, how) {
+			printf "| %s | %d | %d | %.2f |\n", name, v[mode, how, 1], v[mode, how, many],
+				v[mode, how, many] / v[mode, how, 1]
+		}
+		END {
+			print "| instructions to swap out a page | 1 process | " many " processes | ratio |"
+			print "|---|---:|---:|---:|"
+			line("ordinary shared memory, reclaim", "plain", "memory.reclaim")
+			line("region, reclaim", "mshare", "memory.reclaim")
+			line("region, MSHAREFS_ADVISE with MADV_PAGEOUT", "mshare", "MSHAREFS_ADVISE")
+			plain = v["plain", "memory.reclaim", many]
+			printf "\nFor %d processes, a page of ordinary shared memory takes %.0f times the instructions of one of a region, %.0f times those of MADV_PAGEOUT (target: at least 20).\n",
+				many, plain / v["mshare", "memory.reclaim", many], plain / v["mshare", "MSHAREFS_ADVISE", many]
+		}
+	' "$out/pageout.csv"
+}
+
 report_unrelated() {
 	awk -F, '
 		$1 == "label" { next }
@@ -201,7 +229,7 @@ report_scale() {
 
 report() {
 	{
-		for part in clients window protect unrelated scale; do
+		for part in clients window protect pageout unrelated scale; do
 			[ -f "$out/$part.csv" ] || [ -f "$out/$part-mshare.csv" ] ||
 				[ -f "$out/$part-release.csv" ] || continue
 			[ "$part" = clients ] || echo
@@ -214,7 +242,7 @@ report() {
 make -s -C "$top/bench" OUT="$top/build/bench" || die "the benchmark programs do not build"
 for part in "$@"; do
 	case $part in
-	clients|window|protect|unrelated|scale|report) "$part" ;;
-	*) die "$part: clients, window, protect, unrelated, scale or report" ;;
+	clients|window|protect|pageout|unrelated|scale|report) "$part" ;;
+	*) die "$part: clients, window, protect, pageout, unrelated, scale or report" ;;
 	esac
 done
