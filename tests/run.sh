@@ -14,7 +14,8 @@ usage() {
 	usage: ./run test [options] [smoke|full|fuzz]
 	  --flavour F   only this kernel: release, debug, off; or "host", what needs
 	                no machine; several are allowed
-	  --la57 V      only with five-level page tables "on", or "off"
+	  --la57 V      only with five-level page tables "on", or "off"; "numa": the
+	                suites that need a machine with two nodes
 	  --suite S     only this suite; several are allowed ("mm": the kernel's
 	                own tests, with mshare and without)
 	  --no-build    take the kernels as they are
@@ -37,8 +38,8 @@ while [ $# -gt 0 ]; do
 		shift ;;
 	--la57)
 		case $2 in
-		on|off) la57=$2 ;;
-		*) die "--la57 $2: on or off" ;;
+		on|off|numa) la57=$2 ;;
+		*) die "--la57 $2: on, off or numa" ;;
 		esac
 		shift ;;
 	--suite) only="$only $2"; shift ;;
@@ -72,7 +73,7 @@ plan() {
 }
 
 configs=
-for config in release/on release/off debug/on debug/off off/on off/off; do
+for config in release/on release/off release/numa debug/on debug/off debug/numa off/on off/off; do
 	[ -z "$(plan "${config%/*}" "${config#*/}")" ] || configs="$configs $config"
 done
 # Scripts of this directory that need no machine.
@@ -155,17 +156,19 @@ run_host() {
 	count "$logs/host.count"
 }
 
-# run_config FLAVOUR LA57
+# run_config FLAVOUR LA57, or "numa": la57 and two nodes
 run_config() {
 	specs=$(plan "$1" "$2")
 	suites=$(echo "$specs" | sed 's/:.*//' | tr '\n' ' ')
 	limit=$(echo "$specs" | awk -F: '{ sum += $2 + 20 } END { print sum + 180 }')
-	name=$1-la57-$2
-	where=$1/$([ "$2" = on ] && echo la57 || echo la48)
-	log=$logs/$name.log
 	append='' extra='' absent=0
-	[ "$2" = on ] || append=no5lvl
-	[ "$1" != debug ] || extra=--leaks
+	case $2 in
+	on) name=$1-la57-on where=$1/la57 ;;
+	off) name=$1-la57-off where=$1/la48 append=no5lvl ;;
+	numa) name=$1-numa where=$1/numa extra='--numa 2' ;;
+	esac
+	log=$logs/$name.log
+	[ "$1" != debug ] || extra="$extra --leaks"
 	[ "$1" != off ] || absent=1
 	rm -f "$log"
 	echo "# $where: $suites"
@@ -176,6 +179,7 @@ run_config() {
 		./run vm --no-build --flavour "$1" --mem 3G --cpus 4 --swap 512M --disk 64M \
 			--pmem 256M \
 			${append:+--append "$append"} $extra --timeout "$limit" \
+			--allow 'ut of memory: Killed process [0-9]+ \(mshare-victim\)' \
 			--log "$logs/$name.console" -- \
 			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
 		echo "$status" >"$logs/$name.status"
