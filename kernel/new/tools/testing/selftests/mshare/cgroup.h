@@ -131,10 +131,29 @@ static inline int cg_swap_again(void *arg)
 	return 0;
 }
 
+/* The number in a file of the cgroup. */
+static inline long cg_number(const char *name, const char *file)
+{
+	char path[128], text[64];
+
+	snprintf(path, sizeof(path), CG_ROOT "/%s/%s", name, file);
+	return read_file(path, text, sizeof(text)) > 0 ? atol(text) : -1;
+}
+
 /* For peers. */
 static inline long op_enter(const long *a)
 {
 	return cg_enter((char *)a[0]);
+}
+
+/* For peers: a plain region a[0] of a[1] bytes; the window or -errno. */
+static inline long op_new(const long *a)
+{
+	int fd = open((char *)a[0], O_RDWR | O_CREAT | O_EXCL, 0600);
+	char *base = ms_map(fd, a[1], PROT_READ | PROT_WRITE);
+
+	close(fd);
+	return base == MAP_FAILED ? -errno : L(base);
 }
 
 #endif

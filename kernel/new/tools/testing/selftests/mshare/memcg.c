@@ -41,16 +41,7 @@ FIXTURE_TEARDOWN(memcg)
 	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
 }
 
-static long op_make(const long *a)
-{
-	int fd = open((char *)a[0], O_RDWR | O_CREAT | O_EXCL, 0600);
-	char *base = ms_map(fd, a[1], RW);
-
-	close(fd);
-	return base == MAP_FAILED ? -errno : L(base);
-}
-
-#define MAKE() peer_call(&self->maker, op_make, L(MS_DIR "/a"), self->unit)
+#define MAKE() peer_call(&self->maker, op_new, L(MS_DIR "/a"), self->unit)
 #define CHARGED(cg, field, bytes) do {					\
 	EXPECT_EQ(bytes, cg_stat_settles(cg, field, bytes)) {		\
 		TH_LOG("%s of %s", field, cg);				\

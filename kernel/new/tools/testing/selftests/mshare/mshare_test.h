@@ -493,7 +493,10 @@ static inline long op_unprivileged(const long *a)
 	peer_sys(p, __NR_mmap, L(addr), L(len), prot, \
 		 MAP_SHARED | ((addr) ? MAP_FIXED_NOREPLACE : 0), fd, L(off))
 
-/* Opens and maps the whole of a region; the window's address or -errno. */
+/*
+ * Opens and maps the whole of a region, at a[3] if that is not 0; the window's
+ * address or -errno.
+ */
 static inline long op_attach(const long *a)
 {
 	int fd = open((const char *)a[0], (int)a[1] | O_CLOEXEC);
@@ -504,7 +507,8 @@ static inline long op_attach(const long *a)
 		return -errno;
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return -EIO;
-	base = ms_map(fd, info.size, (int)a[2]);
+	base = mmap((void *)a[3], info.size, (int)a[2], MAP_SHARED |
+		    (a[3] ? MAP_FIXED_NOREPLACE : 0), fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	close(fd);
