@@ -105,7 +105,7 @@ static inline long hugepages(const char *which)
 /* Asks for a pool of @n huge pages; how many there are then. */
 static inline long hugepage_pool(long n)
 {
-	char text[16];
+	char text[32];
 
 	snprintf(text, sizeof(text), "%ld", n);
 	for (int i = 0; i < 5 && hugepages("Total") != n; i++) {
