@@ -17,9 +17,12 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 
+struct folio_walk;
 struct mem_cgroup;
+struct mm_walk;
 struct mmu_gather;
 struct pt_regs;
+struct tlbflush_unmap_batch;
 
 /* The VMA is a window of an mshare region. */
 static inline bool vma_is_mshare(const struct vm_area_struct *vma)
@@ -37,7 +40,9 @@ int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src);
 long mshare_change_protection(struct mmu_gather *tlb,
 			      struct vm_area_struct *vma, unsigned long start,
 			      unsigned long end, unsigned long cp_flags);
-int mshare_madvise(struct vm_area_struct *vma, unsigned long behavior);
+int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
+		   unsigned long start, unsigned long end,
+		   unsigned long behavior, bool write_locked);
 struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 					    unsigned long *address,
 					    bool *mmap_locked);
@@ -48,7 +53,25 @@ bool mshare_may_mremap(unsigned long address, unsigned long old_len,
 unsigned long mshare_move_links(struct vm_area_struct *vma,
 				unsigned long address, unsigned long len);
 unsigned long mshare_dump_hole(unsigned long address, unsigned long end);
+int mshare_walk_window(unsigned long start, unsigned long end,
+		       struct mm_walk *walk,
+		       int (*walk_vma)(unsigned long start, unsigned long end,
+				       struct mm_walk *walk));
+long mshare_mincore(struct vm_area_struct *window, unsigned long start,
+		    unsigned long end, unsigned char *vec,
+		    long (*mincore_vma)(struct vm_area_struct *vma,
+					unsigned long start, unsigned long end,
+					unsigned char *vec));
+struct folio *mshare_folio_walk_start(struct folio_walk *fw,
+				      struct vm_area_struct *window,
+				      unsigned long address, int flags);
+void mshare_folio_walk_end(struct folio_walk *fw);
+unsigned long mshare_task_address(struct task_struct *task,
+				  struct mm_struct *host,
+				  unsigned long address);
 void mshare_flush(struct mm_struct *host, bool freed_tables);
+void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
+			struct mm_struct *host);
 
 #ifdef CONFIG_MSHARE
 
@@ -74,6 +97,11 @@ struct mem_cgroup *mshare_host_memcg(struct mm_struct *host);
 struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host);
 bool mshare_mm_has_windows(struct mm_struct *mm);
 bool mshare_dump_window(unsigned long address);
+unsigned long __mshare_sharers(struct vm_area_struct *vma);
+bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm);
+struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
+				 unsigned long *end);
+void mshare_flush_deferred(struct tlbflush_unmap_batch *batch);
 
 #else
 
@@ -107,5 +135,45 @@ static inline bool mshare_dump_window(unsigned long address)
 	return false;
 }
 
+static inline unsigned long __mshare_sharers(struct vm_area_struct *vma)
+{
+	return 0;
+}
+
+static inline bool __mshare_attached(struct mm_struct *host,
+				     struct mm_struct *mm)
+{
+	return false;
+}
+
+static inline struct file *mshare_window_range(struct mm_struct **mm,
+					       unsigned long *start,
+					       unsigned long *end)
+{
+	return NULL;
+}
+
+static inline void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
+{
+}
+
 #endif /* CONFIG_MSHARE */
+
+/*
+ * How many other processes use the page tables that @vma shows, a window or a
+ * VMA of a host mm: what is mapped there once is mapped as often more.
+ */
+static inline unsigned long mshare_sharers(struct vm_area_struct *vma)
+{
+	if (likely(!vma_is_mshare(vma) && !mm_is_mshare_host(vma->vm_mm)))
+		return 0;
+	return __mshare_sharers(vma);
+}
+
+/* Whether process @mm is attached to the region of @host; any mm will do. */
+static inline bool mshare_attached(struct mm_struct *host, struct mm_struct *mm)
+{
+	return mm_is_mshare_host(host) && __mshare_attached(host, mm);
+}
+
 #endif /* _LINUX_MSHARE_H */

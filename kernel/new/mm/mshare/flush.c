@@ -17,6 +17,10 @@
  *
  * Called under page table locks, with interrupts on. The list is walked under
  * RCU: concurrent flushes do not wait for each other.
+ *
+ * Reclaim and migration, which unmap many pages one by one, put flushes off
+ * until they want to free or copy the first of them, and make up for all in one
+ * round.
  */
 #include <linux/debugfs.h>
 #include <linux/percpu.h>
@@ -50,6 +54,21 @@ static bool flush_disabled(void)
 }
 #endif
 
+/* Bump the generations of all that are attached, and add their CPUs. */
+static void flush_attached(struct mshare_region *region, struct cpumask *cpus,
+			   bool freed_tables)
+{
+	struct mshare_attachment *attachment;
+
+	list_for_each_entry_rcu(attachment, &region->attached, node)
+		arch_mshare_flush_add(cpus, attachment->mm);
+
+	mshare_count_flush(region);
+	if (trace_mshare_flush_enabled())
+		trace_mshare_flush(region->id, READ_ONCE(region->processes),
+				   cpumask_weight(cpus), freed_tables);
+}
+
 /**
  * mshare_flush - flush all processes that are attached to a region
  * @host: the region's mm, which the caller has changed
@@ -59,8 +78,6 @@ static bool flush_disabled(void)
  */
 void mshare_flush(struct mm_struct *host, bool freed_tables)
 {
-	struct mshare_region *region = host->mshare_region;
-	struct mshare_attachment *attachment;
 	struct cpumask *cpus;
 
 	if (flush_disabled())
@@ -72,14 +89,60 @@ void mshare_flush(struct mm_struct *host, bool freed_tables)
 	cpumask_clear(cpus);
 
 	rcu_read_lock();
-	list_for_each_entry_rcu(attachment, &region->attached, node)
-		arch_mshare_flush_add(cpus, attachment->mm);
+	flush_attached(host->mshare_region, cpus, freed_tables);
 	rcu_read_unlock();
 
-	mshare_count_flush(region);
-	if (trace_mshare_flush_enabled())
-		trace_mshare_flush(region->id, READ_ONCE(region->processes),
-				   cpumask_weight(cpus), freed_tables);
 	arch_mshare_flush(cpus, freed_tables);
 	preempt_enable();
+}
+
+/**
+ * mshare_defer_flush - put a flush off until mshare_flush_deferred()
+ * @batch: of the current task
+ * @host: the host mm, in which the caller has cleared an entry of a page. Its
+ *	generation has been incremented since, which orders the two like the
+ *	attaching side expects, see mshare_attach()
+ *
+ * Until then nothing must happen to the page that relies on nobody using it
+ * (I4). Whoever else depends on the entry being flushed finds that from
+ * tlb_flush_batched of the host mm, as for any other.
+ *
+ * Context: under a page table lock of @host, interrupts on.
+ */
+void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
+			struct mm_struct *host)
+{
+	u32 index = host->mshare_region->index;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(batch->mshare); i++) {
+		if (batch->mshare[i] == index)
+			return;
+		if (!batch->mshare[i]) {
+			batch->mshare[i] = index;
+			return;
+		}
+	}
+	/* Pages of so many regions in turn do not come often. */
+	mshare_flush(host, false);
+}
+
+/**
+ * mshare_flush_deferred - flush what has been put off
+ * @batch: of the current task. arch_tlbbatch_flush() comes next and sends the
+ *	IPIs
+ */
+void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
+{
+	struct mshare_region *region;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(batch->mshare) && batch->mshare[i]; i++) {
+		rcu_read_lock();
+		region = mshare_region_find(batch->mshare[i]);
+		if (region && !flush_disabled())
+			flush_attached(region, &batch->arch.cpumask, false);
+		rcu_read_unlock();
+		batch->mshare[i] = 0;
+	}
 }

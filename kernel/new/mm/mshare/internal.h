@@ -7,7 +7,7 @@
  *     (link, RW)          |                       (link, RO)
  *                         +-- PTE pages, leaves: once, for everyone
  *
- * The engine (region, map, window, link, fault, flush) knows nothing of the
+ * The engine (region, map, window, link, fault, walk, flush) knows nothing of the
  * file system in front of it (fs.c, dir.c, super.c, ioctl.c).
  *
  * Invariants, each with the place that keeps it:
@@ -90,6 +90,8 @@
  * @host: the mm that owns VMAs and page tables; no task runs on it
  * @memcg: pays for page tables and memory: the creator's. NULL without memcg
  * @id: what trace events call it
+ * @index: what a deferred flush calls it, see mshare_region_find()
+ * @rcu: frees it when the flushes that see it are done
  * @lock: serialises changes of size, mapping, and set-up of windows
  * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. Changed under
  *	@lock
@@ -110,6 +112,8 @@ struct mshare_region {
 	struct mm_struct *host;
 	struct mem_cgroup *memcg;
 	u64 id;
+	u32 index;
+	struct rcu_head rcu;
 	struct mutex lock;	/* size, start, mapping, set-up of windows */
 	u64 size;
 	u64 start;
@@ -172,6 +176,7 @@ static inline bool mshare_vma_linkable(struct vm_area_struct *vma)
 /* region.c */
 struct mshare_region *mshare_region_create(u64 id);
 void mshare_region_destroy(struct mshare_region *region);
+struct mshare_region *mshare_region_find(u32 index);
 int mshare_region_resize(struct mshare_region *region, u64 size);
 
 #ifdef CONFIG_MEMCG
@@ -236,6 +241,8 @@ void mshare_settle_locked(struct mshare_region *region);
 int mshare_populate(struct mshare_region *region, u64 offset, u64 size);
 
 /* window.c */
+struct hlist_head *mshare_bucket(struct mshare_region *region,
+				 struct mm_struct *mm);
 struct mshare_attachment *mshare_attach(struct mshare_region *region,
 					struct mm_struct *mm);
 void mshare_detach(struct mshare_attachment *attachment);

@@ -10,6 +10,7 @@
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include <asm/tlb.h>
 
@@ -22,6 +23,26 @@
  * has to know that they are not the same.
  */
 static struct lock_class_key mshare_host_mmap_lock_key;
+
+/* By index. */
+static DEFINE_XARRAY_ALLOC1(regions);
+
+/**
+ * mshare_region_find - the region with an index
+ * @index: region->index
+ *
+ * A flush that has been put off remembers the index and not the region, which
+ * may be gone when it is made up for: then there is nothing to flush, as the
+ * last process has been flushed when it let go of the region (I2).
+ *
+ * Context: under RCU, for as long as the region is used.
+ * Return: the region, or NULL. It may be another one with the same index, for
+ * which a flush is not wrong.
+ */
+struct mshare_region *mshare_region_find(u32 index)
+{
+	return xa_load(&regions, index);
+}
 
 static struct mm_struct *alloc_host_mm(void)
 {
@@ -83,6 +104,9 @@ struct mshare_region *mshare_region_create(u64 id)
 	region->host = alloc_host_mm();
 	if (!region->host)
 		goto free_faults;
+	if (xa_alloc(&regions, &region->index, region, xa_limit_32b,
+		     GFP_KERNEL_ACCOUNT))
+		goto free_host;
 	region->host->mshare_region = region;
 	region->id = id;
 	region->memcg = get_mem_cgroup_from_mm(current->mm);
@@ -91,6 +115,8 @@ struct mshare_region *mshare_region_create(u64 id)
 	trace_mshare_region_create(region->id);
 	return region;
 
+free_host:
+	mmput(region->host);
 free_faults:
 	free_percpu(region->faults);
 free_region:
@@ -114,6 +140,7 @@ void mshare_region_destroy(struct mshare_region *region)
 	VM_WARN_ON_ONCE(atomic_long_read(&region->links));
 	trace_mshare_region_destroy(region->id);
 
+	xa_erase(&regions, region->index);
 	mmgrab(host);
 	mmput(host);
 	free_host_tables(host);
@@ -124,7 +151,7 @@ void mshare_region_destroy(struct mshare_region *region)
 	mem_cgroup_put(region->memcg);
 	mshare_stat_add(MSHARE_STAT_REGIONS, -1);
 	free_percpu(region->faults);
-	kfree(region);
+	kfree_rcu(region, rcu);
 }
 
 #ifdef CONFIG_MEMCG

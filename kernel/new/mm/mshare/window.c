@@ -9,15 +9,18 @@
  * link, and ->close() detaches, which munmap(2) and exit(2) call after
  * tlb_finish_mmu().
  */
+#include <linux/file.h>
 #include <linux/hash.h>
+#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "internal.h"
 
-static struct hlist_head *attachment_bucket(struct mshare_region *region,
-					    struct mm_struct *mm)
+/* Where in the hash the attachment of a process is. */
+struct hlist_head *mshare_bucket(struct mshare_region *region,
+				 struct mm_struct *mm)
 {
 	return &region->attached_hash[hash_ptr(mm, MSHARE_HASH_BITS)];
 }
@@ -29,7 +32,7 @@ static struct mshare_attachment *get_attachment(struct mshare_region *region,
 	struct mshare_attachment *attachment, *found = NULL;
 
 	spin_lock(&region->attach_lock);
-	hlist_for_each_entry(attachment, attachment_bucket(region, mm), hash) {
+	hlist_for_each_entry(attachment, mshare_bucket(region, mm), hash) {
 		if (attachment->mm == mm) {
 			attachment->windows++;
 			region->windows++;
@@ -39,6 +42,12 @@ static struct mshare_attachment *get_attachment(struct mshare_region *region,
 	}
 	spin_unlock(&region->attach_lock);
 	return found;
+}
+
+static void tell_exclusive(void)
+{
+	pr_info_ratelimited("mshare: %s[%d]: windows of msharefs, and KVM or another MMU notifier, exclude each other in a process\n",
+			    current->comm, task_pid_nr(current));
 }
 
 /**
@@ -61,8 +70,10 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	 * Changes of region memory are told to notifiers of the host mm only:
 	 * others would keep translations of pages that are gone.
 	 */
-	if (mm_has_notifiers(mm))
+	if (mm_has_notifiers(mm)) {
+		tell_exclusive();
 		return ERR_PTR(-EBUSY);
+	}
 
 	attachment = get_attachment(region, mm);
 	if (attachment)
@@ -78,7 +89,7 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 
 	spin_lock(&region->attach_lock);
 	list_add_tail_rcu(&attachment->node, &region->attached);
-	hlist_add_head(&attachment->hash, attachment_bucket(region, mm));
+	hlist_add_head(&attachment->hash, mshare_bucket(region, mm));
 	region->processes++;
 	region->windows++;
 	spin_unlock(&region->attach_lock);
@@ -204,10 +215,31 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 }
 
 #ifdef CONFIG_NUMA
-/* The policy of region memory belongs to the mapped objects. */
+/*
+ * The policy of region memory belongs to the mapped objects. mbind(2) of a
+ * range within one window has gone there, and does not come here.
+ */
 static int window_set_policy(struct vm_area_struct *vma, struct mempolicy *new)
 {
 	return -EINVAL;
+}
+
+/* Of memory, hugetlb or not; files on disks have no policy of their own. */
+static struct mempolicy *window_get_policy(struct vm_area_struct *vma,
+					   unsigned long address, pgoff_t *ilx)
+{
+	struct mm_struct *host = mshare_window_region(vma)->host;
+	struct mempolicy *policy = NULL;
+	struct vm_area_struct *host_vma;
+
+	address = mshare_host_address(vma, address);
+	mmap_read_lock(host);
+	host_vma = vma_lookup(host, address);
+	/* Only that of an object is reference counted, and can be returned. */
+	if (host_vma && host_vma->vm_ops && host_vma->vm_ops->get_policy)
+		policy = __get_vma_policy(host_vma, address, ilx);
+	mmap_read_unlock(host);
+	return policy;
 }
 #endif
 
@@ -219,6 +251,7 @@ static const struct vm_operations_struct mshare_window_ops = {
 	.fault		= window_fault,
 #ifdef CONFIG_NUMA
 	.set_policy	= window_set_policy,
+	.get_policy	= window_get_policy,
 #endif
 };
 
@@ -321,24 +354,62 @@ bool mshare_mm_has_windows(struct mm_struct *mm)
 	struct vm_area_struct *vma;
 
 	mmap_assert_locked(mm);
-	for_each_vma(vmi, vma)
-		if (vma_is_mshare(vma))
+	for_each_vma(vmi, vma) {
+		if (vma_is_mshare(vma)) {
+			tell_exclusive();
 			return true;
+		}
+	}
 	return false;
 }
 
-/**
- * mshare_madvise - which madvise(2) advice a window takes
- * @vma: the window
- * @behavior: MADV_*
- *
- * Return: 1 to go on as for any VMA: advice that changes only the VMA. 0 when
- * there is nothing to do, -EINVAL when it is not supported. Contents of a
- * region are changed through its file only, so MADV_DONTNEED of one process
- * drops nothing.
- */
-int mshare_madvise(struct vm_area_struct *vma, unsigned long behavior)
+/* Advice about the region's memory: which changes no contents, or may do so. */
+static int madvise_region(struct vm_area_struct *vma, unsigned long start,
+			  unsigned long end, unsigned long behavior,
+			  bool write_locked)
 {
+	struct mshare_region *region = mshare_window_region(vma);
+	u64 offset = mshare_host_address(vma, start) - MSHARE_HOST_BASE;
+	struct file *file = get_file(vma->vm_file);
+	struct mm_struct *mm = vma->vm_mm;
+	int err;
+
+	/* Some takes inode locks, inside which others fault in this process. */
+	if (write_locked)
+		mmap_write_unlock(mm);
+	else
+		mmap_read_unlock(mm);
+	err = mshare_advise(region, offset, end - start, behavior);
+	fput(file);
+	if (write_locked)
+		mmap_write_lock(mm);
+	else
+		mmap_read_lock(mm);
+	return err;
+}
+
+/**
+ * mshare_madvise - madvise(2) of a window
+ * @vma: the window
+ * @prev: out: NULL if the mmap_lock was dropped meanwhile
+ * @start: first address
+ * @end: after the last, in the window
+ * @behavior: MADV_*
+ * @write_locked: how the mmap_lock of the process is held
+ *
+ * Advice that changes only the VMA is this window's; advice about memory is
+ * given to the region. Its contents change through a window that can be written
+ * only, so MADV_REMOVE needs one, and MADV_DONTNEED, which for shared memory
+ * is about one process, drops nothing.
+ *
+ * Return: 1 to go on as for any VMA, 0 when all is done, -EINVAL when the
+ * advice is not for windows, -EACCES, or as madvise(2) fails.
+ */
+int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
+		   unsigned long start, unsigned long end,
+		   unsigned long behavior, bool write_locked)
+{
+	*prev = vma;
 	switch (behavior) {
 	case MADV_DONTNEED:
 		return 0;
@@ -347,6 +418,18 @@ int mshare_madvise(struct vm_area_struct *vma, unsigned long behavior)
 	case MADV_DONTDUMP:
 	case MADV_DODUMP:
 		return 1;
+	case MADV_REMOVE:
+		if (!(vma->vm_flags & VM_WRITE))
+			return -EACCES;
+		fallthrough;
+	case MADV_WILLNEED:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_COLLAPSE:
+		*prev = NULL;
+		return madvise_region(vma, start, end, behavior, write_locked);
 	default:
 		return -EINVAL;
 	}

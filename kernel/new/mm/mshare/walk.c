@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mshare walks: who looks at memory through a window sees that of the region
+ *
+ * Walkers of a process's page tables stop at a window (I5). Those that only
+ * look, and are right with the VMA of the host mm in place of the window, go on
+ * there, with the mmap_lock of the host mm inside that of the process.
+ *
+ * They then see the counts of the host mm, in which a page is mapped once, by
+ * everyone: mshare_sharers() tells how many that are.
+ */
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pagewalk.h>
+#include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
+
+#include "internal.h"
+
+static unsigned long window_address(struct vm_area_struct *vma,
+				    unsigned long host_address)
+{
+	return host_address - mshare_host_address(vma, vma->vm_start) +
+	       vma->vm_start;
+}
+
+static int walk_hole(unsigned long start, unsigned long end,
+		     struct mm_walk *walk)
+{
+	if (start >= end || !walk->ops->pte_hole)
+		return 0;
+	return walk->ops->pte_hole(start, end, -1, walk);
+}
+
+/**
+ * mshare_walk_window - walk page tables that are seen through a window
+ * @start: in the window
+ * @end: after the last address, in the window
+ * @walk: the walk; its VMA is the window
+ * @walk_vma: how to walk a VMA
+ *
+ * Holes of the region are told with addresses of the window.
+ *
+ * Context: mmap_lock of the process held.
+ * Return: what a callback returned, -EINTR when the caller is being killed.
+ */
+int mshare_walk_window(unsigned long start, unsigned long end,
+		       struct mm_walk *walk,
+		       int (*walk_vma)(unsigned long start, unsigned long end,
+				       struct mm_walk *walk))
+{
+	struct vm_area_struct *window = walk->vma, *vma;
+	struct mm_struct *host = mshare_window_region(window)->host;
+	struct mm_struct *mm = walk->mm;
+	unsigned long at = mshare_host_address(window, start);
+	unsigned long host_end = at + (end - start);
+	VMA_ITERATOR(vmi, host, at);
+	int err = 0;
+
+	if (!walk->ops->walk_mshare)
+		return walk_hole(start, end, walk);
+	if (mmap_read_lock_killable(host))
+		return -EINTR;
+
+	for_each_vma_range(vmi, vma, host_end) {
+		unsigned long next = min(host_end, vma->vm_end);
+
+		err = walk_hole(window_address(window, at),
+				window_address(window,
+					       max(at, vma->vm_start)), walk);
+		if (err)
+			break;
+		walk->vma = vma;
+		walk->mm = host;
+		err = walk_vma(max(at, vma->vm_start), next, walk);
+		walk->vma = window;
+		walk->mm = mm;
+		if (err)
+			break;
+		at = next;
+	}
+	if (!err)
+		err = walk_hole(window_address(window, at), end, walk);
+
+	mmap_read_unlock(host);
+	return err;
+}
+
+/**
+ * mshare_mincore - mincore(2) of a range of a window
+ * @window: the window
+ * @start: first address in it
+ * @end: after the last
+ * @vec: a byte for each page
+ * @mincore_vma: the same for a range of a VMA
+ *
+ * Whether the caller may know what is resident is a question to each file that
+ * is mapped in the region.
+ *
+ * Context: mmap_lock of the process held.
+ * Return: number of pages that @vec tells of, or an error.
+ */
+long mshare_mincore(struct vm_area_struct *window, unsigned long start,
+		    unsigned long end, unsigned char *vec,
+		    long (*mincore_vma)(struct vm_area_struct *vma,
+					unsigned long start, unsigned long end,
+					unsigned char *vec))
+{
+	struct mm_struct *host = mshare_window_region(window)->host;
+	unsigned long first = mshare_host_address(window, start);
+	unsigned long last = first + (end - start);
+	VMA_ITERATOR(vmi, host, first);
+	struct vm_area_struct *vma;
+	unsigned long from;
+	long done = 0;
+
+	memset(vec, 0, (end - start) >> PAGE_SHIFT);
+	if (mmap_read_lock_killable(host))
+		return -EINTR;
+	for_each_vma_range(vmi, vma, last) {
+		from = max(first, vma->vm_start);
+		done = mincore_vma(vma, from, min(last, vma->vm_end),
+				   vec + ((from - first) >> PAGE_SHIFT));
+		if (done < 0)
+			break;
+	}
+	mmap_read_unlock(host);
+	return done < 0 ? done : (end - start) >> PAGE_SHIFT;
+}
+
+/**
+ * mshare_folio_walk_start - folio_walk_start() for a window
+ * @fw: filled in
+ * @window: the window, with mmap_lock of its process held
+ * @address: in the window
+ * @flags: FW_*
+ *
+ * The mmap_lock of the host mm is held until folio_walk_end().
+ *
+ * Return: the folio, NULL when there is none.
+ */
+struct folio *mshare_folio_walk_start(struct folio_walk *fw,
+				      struct vm_area_struct *window,
+				      unsigned long address, int flags)
+{
+	struct mm_struct *host = mshare_window_region(window)->host;
+	struct folio *folio = NULL;
+	struct vm_area_struct *vma;
+
+	address = mshare_host_address(window, address);
+	mmap_read_lock(host);
+	vma = vma_lookup(host, address);
+	if (vma)
+		folio = folio_walk_start(fw, vma, address,
+					 (__force folio_walk_flags_t)flags);
+	if (folio)
+		fw->vma = vma;
+	else
+		mmap_read_unlock(host);
+	return folio;
+}
+
+/* The page table lock has been dropped. */
+void mshare_folio_walk_end(struct folio_walk *fw)
+{
+	struct mm_struct *host = fw->vma->vm_mm;
+
+	vma_pgtable_walk_end(fw->vma);
+	mmap_read_unlock(host);
+}
+
+/* See mshare_sharers(). */
+unsigned long __mshare_sharers(struct vm_area_struct *vma)
+{
+	struct mshare_region *region;
+	unsigned long processes;
+
+	region = vma_is_mshare(vma) ? mshare_window_region(vma) :
+				      vma->vm_mm->mshare_region;
+	processes = READ_ONCE(region->processes);
+	return processes ? processes - 1 : 0;
+}
+
+/**
+ * mshare_window_range - where system calls with an address are to act
+ * @mm: in: current->mm; out: the host mm, for a window
+ * @start: in: page-aligned address; out: the same in @mm
+ * @end: in and out, after the last address
+ *
+ * For mbind(2): its work is done on the VMAs of the region.
+ *
+ * Return: NULL when @start is not in a window; else the file that keeps the
+ * region, for fput(); ERR_PTR(-EINVAL) when not all is in that window.
+ */
+struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
+				 unsigned long *end)
+{
+	struct vm_area_struct *window;
+	struct file *file = NULL;
+	unsigned long size = *end - *start;
+
+	mmap_read_lock(*mm);
+	window = vma_lookup(*mm, *start);
+	if (window && vma_is_mshare(window))
+		file = *end <= window->vm_end ? get_file(window->vm_file) :
+						ERR_PTR(-EINVAL);
+	if (!IS_ERR_OR_NULL(file)) {
+		struct mm_struct *process = *mm;
+
+		*mm = mshare_window_region(window)->host;
+		*start = mshare_host_address(window, *start);
+		*end = *start + size;
+		mmap_read_unlock(process);
+		return file;
+	}
+	mmap_read_unlock(*mm);
+	return file;
+}
+
+/* See mshare_attached(). */
+bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm)
+{
+	struct mshare_region *region = host->mshare_region;
+	struct mshare_attachment *attachment;
+	bool found = false;
+
+	spin_lock(&region->attach_lock);
+	hlist_for_each_entry(attachment, mshare_bucket(region, mm), hash)
+		found |= attachment->mm == mm;
+	spin_unlock(&region->attach_lock);
+	return found;
+}
+
+/**
+ * mshare_task_address - where a task sees an address of a host mm
+ * @task: the task
+ * @host: the host mm
+ * @address: in @host
+ *
+ * For memory-failure.c, which tells processes what they have lost.
+ *
+ * Context: any that may take spinlocks; a window that is being made or unmapped
+ * may be missed.
+ * Return: the address in the first of its windows that shows it, -EFAULT when
+ * there is none.
+ */
+unsigned long mshare_task_address(struct task_struct *task,
+				  struct mm_struct *host, unsigned long address)
+{
+	unsigned long found = -EFAULT;
+	struct vm_area_struct *vma;
+	struct mm_struct *mm;
+
+	/* Keeps task->mm; RCU keeps the VMAs, and what they point at. */
+	task_lock(task);
+	rcu_read_lock();
+	mm = task->mm;
+	if (mm) {
+		VMA_ITERATOR(vmi, mm, 0);
+
+		for_each_vma(vmi, vma) {
+			struct mshare_attachment *attachment;
+
+			if (!vma_is_mshare(vma))
+				continue;
+			attachment = READ_ONCE(vma->vm_private_data);
+			if (!attachment || attachment->region->host != host ||
+			    address < mshare_host_address(vma, vma->vm_start) ||
+			    address >= mshare_host_address(vma, vma->vm_end))
+				continue;
+			found = window_address(vma, address);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	task_unlock(task);
+	return found;
+}
+
+/* How far there is nothing from @address of the host mm on, at most to @end. */
+static unsigned long host_hole(struct mm_struct *host, unsigned long address,
+			       unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(host, address);
+	struct xarray *pages;
+	unsigned long index;
+
+	if (!vma || vma->vm_start >= end)
+		return end - address;
+	if (vma->vm_start > address)
+		return vma->vm_start - address;
+	/* MSHAREFS_ADVISE can leave it out. */
+	if (vma->vm_flags & VM_DONTDUMP)
+		return min(end, vma->vm_end) - address;
+	if (!vma_is_shmem(vma))
+		return 0;
+
+	/* Pages that are swapped out have a value entry. */
+	end = min(end, vma->vm_end);
+	index = linear_page_index(vma, address);
+	pages = &vma->vm_file->f_mapping->i_pages;
+	if (!xa_find(pages, &index, linear_page_index(vma, end - 1),
+		     XA_PRESENT))
+		return end - address;
+	index -= linear_page_index(vma, address);
+	return index << PAGE_SHIFT;
+}
+
+/**
+ * mshare_dump_hole - how much a core dump can leave out
+ * @address: of the current process, page-aligned
+ * @end: of what is being dumped
+ *
+ * A region is often much larger than what is used of it. Memory that nobody
+ * has ever written is not made just to be dumped, nor looked at page by page.
+ *
+ * Return: bytes from @address on in a window where the region has nothing, 0
+ * when the page has to be dumped, or it is no window. All of it when the
+ * process is being killed.
+ */
+unsigned long mshare_dump_hole(unsigned long address, unsigned long end)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long hole = 0;
+	struct mm_struct *host;
+
+	if (mmap_read_lock_killable(mm))
+		return end - address;
+	vma = vma_lookup(mm, address);
+	if (vma && vma_is_mshare(vma)) {
+		host = mshare_window_region(vma)->host;
+		mmap_read_lock(host);
+		hole = host_hole(host, mshare_host_address(vma, address),
+				 mshare_host_address(vma,
+						     min(end, vma->vm_end)));
+		mmap_read_unlock(host);
+	}
+	mmap_read_unlock(mm);
+	return hole;
+}
+
+/* Whether @address of the current process is in a window. */
+bool mshare_dump_window(unsigned long address)
+{
+	struct vm_area_struct *vma;
+	bool window;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, address);
+	window = vma && vma_is_mshare(vma);
+	mmap_read_unlock(current->mm);
+	return window;
+}
