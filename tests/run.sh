@@ -179,7 +179,7 @@ run_config() {
 		./run vm --no-build --flavour "$1" --mem 3G --cpus 4 --swap 512M --disk 64M \
 			--pmem 256M \
 			${append:+--append "$append"} $extra --timeout "$limit" \
-			--allow 'ut of memory: Killed process [0-9]+ \(mshare-victim\)' \
+			--allow 'ut of memory: Killed process [0-9]+ [(]mshare-victim[)]' \
 			--log "$logs/$name.console" -- \
 			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
 		echo "$status" >"$logs/$name.status"
