@@ -150,9 +150,10 @@ static void measure(void)
 {
 	long own = own_tables();
 
-	/* 4: without a line in the log; what was used lately stays once. */
+	/* 4: no line in the log from now on; what was used lately stays once. */
+	put("/proc/sys/vm/drop_caches", "4");
 	for (int i = 0; i < 3; i++)
-		put("/proc/sys/vm/drop_caches", "7");
+		put("/proc/sys/vm/drop_caches", "3");
 	visit_cpus();
 	put("/proc/sys/vm/stat_refresh", "1");
 	for (size_t i = 0; i < NR_COUNTS; i++) {
