@@ -168,6 +168,25 @@ static inline int ms_container(struct __test_metadata *_metadata,
 	{								\
 	}
 
+/*
+ * A container of @size, MS_DIR "/a", with a window of all of it here and, at
+ * @other, in a peer.
+ */
+static inline char *ms_container_pair(struct __test_metadata *_metadata,
+				      size_t size, int *fd, struct peer *p,
+				      long *other)
+{
+	char *base;
+
+	*p = peer_start(_metadata);
+	*fd = ms_container(_metadata, MS_DIR "/a", size);
+	base = ms_map(*fd, size, RW);
+	ASSERT_NE(MAP_FAILED, base);
+	*other = peer_attach(p, MS_DIR "/a", O_RDWR, RW);
+	ASSERT_LT(0, *other);
+	return base;
+}
+
 /* Writes fill()'s patterns into a file, page by page. */
 static inline int file_fill(int fd, unsigned int region, unsigned long pages)
 {

@@ -28,12 +28,8 @@ FIXTURE_SETUP(dax)
 		return;
 	err = mount_dax();
 	ASSERT_EQ(0, err) TH_LOG("no DAX: %s", strerror(-err));
-	self->p = peer_start(_metadata);
-	self->fd = ms_container(_metadata, MS_DIR "/a", self->unit);
-	self->base = ms_map(self->fd, self->unit, RW);
-	ASSERT_NE(MAP_FAILED, self->base);
-	self->other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
-	ASSERT_LT(0, self->other);
+	self->base = ms_container_pair(_metadata, self->unit, &self->fd,
+				       &self->p, &self->other);
 	self->file = open(DAX "/f", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 			  0600);
 	ASSERT_LE(0, self->file);

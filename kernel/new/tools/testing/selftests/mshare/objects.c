@@ -27,48 +27,16 @@ FIXTURE(objects) {
 
 FIXTURE_VARIANT(objects) {
 	enum kind kind;
-	uint32_t shown;		/* MSHAREFS_KIND_* */
 };
 
-FIXTURE_VARIANT_ADD(objects, memfd) {
-	.kind = MEMFD,
-	.shown = MSHAREFS_KIND_SHMEM,
-};
-
-FIXTURE_VARIANT_ADD(objects, tmpfs) {
-	.kind = TMPFS,
-	.shown = MSHAREFS_KIND_SHMEM,
-};
-
-FIXTURE_VARIANT_ADD(objects, sysv) {
-	.kind = SYSV,
-	.shown = MSHAREFS_KIND_SHMEM,
-};
-
-FIXTURE_VARIANT_ADD(objects, overlay) {
-	.kind = OVERLAID,
-	.shown = MSHAREFS_KIND_SHMEM,
-};
-
-FIXTURE_VARIANT_ADD(objects, ext4) {
-	.kind = EXT4,
-	.shown = MSHAREFS_KIND_FILE,
-};
-
-FIXTURE_VARIANT_ADD(objects, hugetlb_memfd) {
-	.kind = HUGE_MEMFD,
-	.shown = MSHAREFS_KIND_HUGETLB,
-};
-
-FIXTURE_VARIANT_ADD(objects, hugetlb_file) {
-	.kind = HUGE_FILE,
-	.shown = MSHAREFS_KIND_HUGETLB,
-};
-
-FIXTURE_VARIANT_ADD(objects, dax) {
-	.kind = DAX_FILE,
-	.shown = MSHAREFS_KIND_DAX,
-};
+FIXTURE_VARIANT_ADD(objects, memfd) { .kind = MEMFD };
+FIXTURE_VARIANT_ADD(objects, tmpfs) { .kind = TMPFS };
+FIXTURE_VARIANT_ADD(objects, sysv) { .kind = SYSV };
+FIXTURE_VARIANT_ADD(objects, overlay) { .kind = OVERLAID };
+FIXTURE_VARIANT_ADD(objects, ext4) { .kind = EXT4 };
+FIXTURE_VARIANT_ADD(objects, hugetlb_memfd) { .kind = HUGE_MEMFD };
+FIXTURE_VARIANT_ADD(objects, hugetlb_file) { .kind = HUGE_FILE };
+FIXTURE_VARIANT_ADD(objects, dax) { .kind = DAX_FILE };
 
 FIXTURE_SETUP(objects)
 {
@@ -79,19 +47,15 @@ FIXTURE_SETUP(objects)
 		return;
 	err = prepare(variant->kind);
 	ASSERT_EQ(0, err) TH_LOG("%s", strerror(-err));
-	self->p = peer_start(_metadata);
 	self->size = UNITS * self->unit;
 	self->page = page_size(variant->kind);
 	self->offset = self->unit + 4 * HUGE;
-	self->fd = ms_container(_metadata, MS_DIR "/a", self->size);
-	self->base = ms_map(self->fd, self->size, RW);
-	ASSERT_NE(MAP_FAILED, self->base);
+	self->base = ms_container_pair(_metadata, self->size, &self->fd,
+				       &self->p, &self->other);
 	self->at = self->base + self->offset;
 	self->ro = ms_map(reopen(self->fd, O_RDONLY), self->size, PROT_READ);
 	ASSERT_NE(MAP_FAILED, self->ro);
 	self->ro += self->offset;
-	self->other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
-	ASSERT_LT(0, self->other);
 	self->other += self->offset;
 	self->object = object_new(variant->kind);
 	ASSERT_LE(0, self->object) TH_LOG("%s", strerror(-self->object));
@@ -114,6 +78,13 @@ FIXTURE_TEARDOWN(objects)
 
 TEST_F(objects, shown)
 {
+	static const uint32_t shown[KINDS] = {
+		[MEMFD] = MSHAREFS_KIND_SHMEM, [TMPFS] = MSHAREFS_KIND_SHMEM,
+		[SYSV] = MSHAREFS_KIND_SHMEM, [OVERLAID] = MSHAREFS_KIND_SHMEM,
+		[EXT4] = MSHAREFS_KIND_FILE, [DAX_FILE] = MSHAREFS_KIND_DAX,
+		[HUGE_MEMFD] = MSHAREFS_KIND_HUGETLB,
+		[HUGE_FILE] = MSHAREFS_KIND_HUGETLB,
+	};
 	struct mshare_mapping m;
 	struct stat st;
 
@@ -121,7 +92,7 @@ TEST_F(objects, shown)
 	EXPECT_EQ(self->offset, m.offset);
 	EXPECT_EQ(NPAGES * self->page, m.size);
 	EXPECT_EQ(0, m.object_offset);
-	EXPECT_EQ(variant->shown, m.kind);
+	EXPECT_EQ(shown[variant->kind], m.kind);
 	EXPECT_EQ(RW, m.prot);
 	EXPECT_EQ(self->page == HUGE ? MAP_SHARED | MAP_HUGETLB : MAP_SHARED,
 		  m.flags);

@@ -33,12 +33,8 @@ FIXTURE_SETUP(writeback)
 	self->device = open(getenv("MSHARE_DISK"),
 			    O_RDONLY | O_DIRECT | O_CLOEXEC);
 	ASSERT_LE(0, self->device);
-	self->p = peer_start(_metadata);
-	self->fd = ms_container(_metadata, MS_DIR "/a", self->unit);
-	self->base = ms_map(self->fd, self->unit, RW);
-	ASSERT_NE(MAP_FAILED, self->base);
-	self->other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
-	ASSERT_LT(0, self->other);
+	self->base = ms_container_pair(_metadata, self->unit, &self->fd,
+				       &self->p, &self->other);
 	self->file = open(DISK "/f", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 			  0600);
 	ASSERT_LE(0, self->file);
