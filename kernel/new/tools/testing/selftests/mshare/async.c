@@ -1,46 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What waits on, or keeps hold of, memory of a window: futexes, locks between
- * processes, io_uring buffers. The processes have different window addresses,
- * and the words lie on pages that were not there before.
+ * What waits on, or keeps hold of, memory of a window: futexes and io_uring
+ * buffers. The processes have different window addresses, and the words lie on
+ * pages that were not there before.
  */
 #include "mshare_test.h"
 #include "io.h"
 #include <linux/futex.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <time.h>
 
 #define RW	(PROT_READ | PROT_WRITE)
 
-FIXTURE(async) {
-	size_t unit;
-	struct peer p;
-	long other;
-	char *base;
-};
-
-FIXTURE_SETUP(async)
-{
-	char *dummy;
-
-	self->unit = ms_setup(_metadata, NULL);
-	if (!self->unit)
-		return;
-	self->p = peer_start(_metadata);
-	dummy = mmap(NULL, 4 * self->unit, PROT_NONE, MAP_PRIVATE |
-		     MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, dummy);
-	self->base = ms_new(_metadata, MS_DIR "/a", self->unit, NULL);
-	self->other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
-	ASSERT_LT(0, self->other);
-	ASSERT_NE(L(self->base), self->other);
-}
-
-FIXTURE_TEARDOWN(async)
-{
-	EXPECT_EQ(0, peer_stop(&self->p));
-}
+PAIR_FIXTURE(async)
 
 static long futex(const volatile void *at, int op, uint32_t val,
 		  const struct timespec *timeout)
@@ -133,151 +104,94 @@ TEST_F(async, futex_in_two_windows)
 	EXPECT_EQ(0, peer_stop(&q));
 }
 
-/* Locks of the C library, laid out in the region. */
-struct shared {
-	pthread_mutex_t lock;
-	pthread_mutex_t robust;
-	pthread_mutex_t inherit;
-	pthread_cond_t cond;
-	sem_t sem;
-	unsigned long count;
-	int turn;
-};
-
-static int shared_init(struct shared *s)
+/* One of several words, in two windows and in memory of the process alone. */
+static long op_futex_waitv(const long *a)
 {
-	pthread_mutexattr_t ma;
-	pthread_condattr_t ca;
-	int err = 0;
+	static uint32_t own;
+	struct timespec limit;
+	struct futex_waitv w[3] = {
+		{ .uaddr = a[0], .flags = FUTEX_32 },
+		{ .uaddr = L(&own), .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG },
+		{ .uaddr = a[1], .flags = FUTEX_32 },
+	};
+	long ret;
 
-	err |= pthread_mutexattr_init(&ma);
-	err |= pthread_mutexattr_setpshared(&ma, PTHREAD_PROCESS_SHARED);
-	err |= pthread_mutex_init(&s->lock, &ma);
-	err |= pthread_mutexattr_setrobust(&ma, PTHREAD_MUTEX_ROBUST);
-	err |= pthread_mutex_init(&s->robust, &ma);
-	err |= pthread_mutexattr_setrobust(&ma, PTHREAD_MUTEX_STALLED);
-	err |= pthread_mutexattr_setprotocol(&ma, PTHREAD_PRIO_INHERIT);
-	err |= pthread_mutex_init(&s->inherit, &ma);
-	err |= pthread_condattr_init(&ca);
-	err |= pthread_condattr_setpshared(&ca, PTHREAD_PROCESS_SHARED);
-	err |= pthread_cond_init(&s->cond, &ca);
-	err |= sem_init(&s->sem, 1, 0);
-	return err;
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_sec += 60;
+	ret = syscall(__NR_futex_waitv, w, 3, 0, &limit, CLOCK_MONOTONIC);
+	return ret < 0 ? -errno : ret;
 }
 
-#define ROUNDS 2000
-
-static long op_count(const long *a)
+TEST_F(async, futex_wait_for_several)
 {
-	struct shared *s = (void *)a[0];
-	pthread_mutex_t *m = a[1] ? &s->inherit : &s->lock;
+	const long at[] = { 11 * PAGE, 12 * PAGE };
 
-	for (int i = 0; i < ROUNDS; i++) {
-		if (pthread_mutex_lock(m))
-			return -1;
-		/* Read and written apart: a lock that fails loses some. */
-		unsigned long n = *(volatile unsigned long *)&s->count;
-
-		if (i % 64 == 0)
-			sched_yield();
-		*(volatile unsigned long *)&s->count = n + 1;
-		if (pthread_mutex_unlock(m))
-			return -1;
+	for (unsigned int i = 0; i < 2; i++) {
+		peer_begin(&self->p, op_futex_waitv, (long[PEER_ARGS]){
+			   self->other + at[0], self->other + at[1] });
+		EXPECT_EQ(1, wake_one(self->base + at[i], FUTEX_WAKE));
+		EXPECT_EQ(2 * i, peer_end(&self->p));
 	}
-	return 0;
+	store(self->base + at[1], 1);
+	EXPECT_EQ(-EAGAIN, peer_call(&self->p, op_futex_waitv,
+				     self->other + at[0],
+				     self->other + at[1]));
 }
 
-static long op_ping(const long *a)
+/* Moves a waiter from @at to @to, as soon as there is one. */
+static long requeue(char *at, int op, char *to)
 {
-	struct shared *s = (void *)a[0];
+	long ret = 0;
 
-	for (int i = 0; i < 100; i++) {
-		pthread_mutex_lock(&s->lock);
-		while (s->turn != a[1])
-			pthread_cond_wait(&s->cond, &s->lock);
-		s->turn = !s->turn;
-		s->count++;
-		pthread_cond_broadcast(&s->cond);
-		pthread_mutex_unlock(&s->lock);
+	for (int i = 0; i < 10000 && !ret; i++) {
+		ret = syscall(__NR_futex, at, op, op == FUTEX_CMP_REQUEUE_PI,
+			      1L, to, 0);
+		if (!ret)
+			usleep(1000);
 	}
-	return 0;
+	return ret < 0 ? -errno : ret;
 }
 
-static long op_sem_wait(const long *a)
+/* Waiting in one word there, moved from here, woken by the other. */
+TEST_F(async, futex_requeue)
 {
-	struct shared *s = (void *)a[0];
+	char *at = self->base + 13 * PAGE, *to = self->base + 14 * PAGE;
 
-	return sem_wait(&s->sem);
-}
-
-static long op_lock_and_die(const long *a)
-{
-	struct shared *s = (void *)a[0];
-
-	pthread_mutex_lock(&s->robust);
-	_exit(0);
-}
-
-TEST_F(async, mutex)
-{
-	struct shared *s = (void *)(self->base + 20 * PAGE);
-	long other = self->other + 20 * PAGE;
-
-	ASSERT_EQ(0, shared_init(s));
-	peer_begin(&self->p, op_count, (long[PEER_ARGS]){ other, 0 });
-	EXPECT_EQ(0, op_count((long[]){ L(s), 0 }));
-	EXPECT_EQ(0, peer_end(&self->p));
-	EXPECT_EQ(2 * ROUNDS, s->count);
-}
-
-TEST_F(async, mutex_priority_inheritance)
-{
-	struct shared *s = (void *)(self->base + 20 * PAGE);
-	long other = self->other + 20 * PAGE;
-
-	ASSERT_EQ(0, shared_init(s));
-	peer_begin(&self->p, op_count, (long[PEER_ARGS]){ other, 1 });
-	EXPECT_EQ(0, op_count((long[]){ L(s), 1 }));
-	EXPECT_EQ(0, peer_end(&self->p));
-	EXPECT_EQ(2 * ROUNDS, s->count);
-}
-
-TEST_F(async, condition)
-{
-	struct shared *s = (void *)(self->base + 30 * PAGE);
-
-	ASSERT_EQ(0, shared_init(s));
-	peer_begin(&self->p, op_ping,
-		   (long[PEER_ARGS]){ self->other + 30 * PAGE, 1 });
-	op_ping((long[]){ L(s), 0 });
-	EXPECT_EQ(0, peer_end(&self->p));
-	EXPECT_EQ(200, s->count);
-}
-
-TEST_F(async, semaphore)
-{
-	struct shared *s = (void *)(self->base + 40 * PAGE);
-
-	ASSERT_EQ(0, shared_init(s));
-	peer_begin(&self->p, op_sem_wait,
-		   (long[PEER_ARGS]){ self->other + 40 * PAGE });
-	usleep(100000);
-	EXPECT_EQ(0, sem_post(&s->sem));
+	peer_begin(&self->p, op_futex_wait,
+		   (long[PEER_ARGS]){ self->other + 13 * PAGE });
+	EXPECT_EQ(1, requeue(at, FUTEX_CMP_REQUEUE, to));
+	EXPECT_EQ(0, futex(at, FUTEX_WAKE, 1, NULL));
+	EXPECT_EQ(1, futex(to, FUTEX_WAKE, 1, NULL));
 	EXPECT_EQ(0, peer_end(&self->p));
 }
 
-TEST_F(async, robust_mutex)
+static long op_wait_requeue_pi(const long *a)
 {
-	struct shared *s = (void *)(self->base + 50 * PAGE);
+	struct timespec limit;
+	long ret;
 
-	ASSERT_EQ(0, shared_init(s));
-	peer_begin(&self->p, op_lock_and_die,
-		   (long[PEER_ARGS]){ self->other + 50 * PAGE });
-	EXPECT_EQ(LONG_MIN, peer_end(&self->p));
-	EXPECT_EQ(EOWNERDEAD, pthread_mutex_lock(&s->robust));
-	EXPECT_EQ(0, pthread_mutex_consistent(&s->robust));
-	EXPECT_EQ(0, pthread_mutex_unlock(&s->robust));
-	EXPECT_EQ(0, pthread_mutex_lock(&s->robust));
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_sec += 60;
+	ret = syscall(__NR_futex, a[0], FUTEX_WAIT_REQUEUE_PI, 0, &limit, a[1],
+		      0);
+	return ret < 0 ? -errno : gettid();
+}
+
+/* The same with a lock that we hold: who waits gets it when we let go. */
+TEST_F(async, futex_requeue_to_lock)
+{
+	char *at = self->base + 15 * PAGE, *lock = self->base + 16 * PAGE;
+
+	ASSERT_EQ(0, futex(lock, FUTEX_LOCK_PI, 0, NULL));
+	EXPECT_EQ(gettid(), load(lock));
+	peer_begin(&self->p, op_wait_requeue_pi,
+		   (long[PEER_ARGS]){ self->other + 15 * PAGE,
+				      self->other + 16 * PAGE });
+	EXPECT_EQ(1, requeue(at, FUTEX_CMP_REQUEUE_PI, lock));
+	EXPECT_EQ(FUTEX_WAITERS | gettid(), load(lock));
+	EXPECT_EQ(0, futex(lock, FUTEX_UNLOCK_PI, 0, NULL));
+	EXPECT_EQ(self->p.pid, peer_end(&self->p));
+	EXPECT_EQ(self->p.pid, load(lock) & FUTEX_TID_MASK);
 }
 
 TEST_F(async, io_uring)

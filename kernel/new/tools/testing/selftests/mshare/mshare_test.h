@@ -518,6 +518,46 @@ static inline long op_attach(const long *a)
 #define peer_attach(p, path, flags, prot) \
 	peer_call(p, op_attach, L(path), flags, prot)
 
+/*
+ * A plain region of one unit, MS_DIR "/a", and a peer that has it at @other;
+ * the window here, at another address.
+ */
+static inline char *pair_start(struct __test_metadata *_metadata, size_t unit,
+			       struct peer *p, long *other)
+{
+	char *base;
+
+	*p = peer_start(_metadata);
+	/* Moves the two apart. */
+	base = mmap(NULL, 4 * unit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		    MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, base);
+	base = ms_new(_metadata, MS_DIR "/a", unit, NULL);
+	*other = peer_attach(p, MS_DIR "/a", O_RDWR, PROT_READ | PROT_WRITE);
+	ASSERT_LT(0, *other);
+	ASSERT_NE(L(base), *other);
+	return base;
+}
+
+#define PAIR_FIXTURE(name)						\
+	FIXTURE(name) {							\
+		size_t unit;						\
+		struct peer p;						\
+		long other;	/* the window of the peer */		\
+		char *base;	/* ours */				\
+	};								\
+	FIXTURE_SETUP(name)						\
+	{								\
+		self->unit = ms_setup(_metadata, NULL);			\
+		if (self->unit)						\
+			self->base = pair_start(_metadata, self->unit,	\
+						&self->p, &self->other);\
+	}								\
+	FIXTURE_TEARDOWN(name)						\
+	{								\
+		EXPECT_EQ(0, peer_stop(&self->p));			\
+	}
+
 /* Runs @fn in a child; its exit status, or 128 + the signal that killed it. */
 static inline int in_child(int (*fn)(void *), void *arg)
 {
