@@ -6,42 +6,11 @@
  */
 #include "mshare_test.h"
 #include "io.h"
-#include <elf.h>
-#include <sys/sendfile.h>
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define NPAGES	64
 
-/* Both have the whole region, at different addresses. */
-FIXTURE(gup) {
-	size_t unit;
-	struct peer p;
-	long other;	/* the window of the peer */
-	char *base;	/* ours */
-};
-
-FIXTURE_SETUP(gup)
-{
-	char *dummy;
-
-	self->unit = ms_setup(_metadata, NULL);
-	if (!self->unit)
-		return;
-	self->p = peer_start(_metadata);
-	/* Move the two apart. */
-	dummy = mmap(NULL, 4 * self->unit, PROT_NONE, MAP_PRIVATE |
-		     MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ASSERT_NE(MAP_FAILED, dummy);
-	self->base = ms_new(_metadata, MS_DIR "/a", self->unit, NULL);
-	self->other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
-	ASSERT_LT(0, self->other);
-	ASSERT_NE(L(self->base), self->other);
-}
-
-FIXTURE_TEARDOWN(gup)
-{
-	EXPECT_EQ(0, peer_stop(&self->p));
-}
+PAIR_FIXTURE(gup)
 
 TEST_F(gup, process_vm)
 {
@@ -235,94 +204,6 @@ TEST_F(gup, sockets)
 	ASSERT_EQ((ssize_t)sizeof(buf), recv(sv[1], self->base + 32 * PAGE,
 					     sizeof(buf), MSG_WAITALL));
 	EXPECT_EQ(0, damaged(self->base + 32 * PAGE, 2, 4));
-}
-
-/*
- * Core dumps. The dumping process has touched part of the region only; what a
- * peer wrote is in its dump too, and holes cost nothing.
- */
-#define CORE "/tmp/mshare-core"
-
-static int crash(void *arg)
-{
-	struct rlimit rl = { RLIM_INFINITY, RLIM_INFINITY };
-
-	CHECK(!setrlimit(RLIMIT_CORE, &rl));
-	CHECK(!write_file("/proc/self/coredump_filter", arg));
-	prctl(PR_SET_DUMPABLE, 1);
-	signal(SIGABRT, SIG_DFL);
-	abort();
-}
-
-/* The word at @addr in the dump; -1 when it has no such address. */
-static long core_load(int fd, unsigned long addr)
-{
-	Elf64_Ehdr eh;
-	Elf64_Phdr ph;
-	uint64_t val = 0;
-
-	if (pread(fd, &eh, sizeof(eh), 0) != sizeof(eh))
-		return -1;
-	for (unsigned int i = 0; i < eh.e_phnum; i++) {
-		if (pread(fd, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph)) !=
-		    sizeof(ph))
-			return -1;
-		if (ph.p_type != PT_LOAD || addr < ph.p_vaddr ||
-		    addr >= ph.p_vaddr + ph.p_filesz)
-			continue;
-		if (pread(fd, &val, 8, ph.p_offset + addr - ph.p_vaddr) != 8)
-			return -1;
-		return val;
-	}
-	return -1;
-}
-
-static int core_of(const char *filter)
-{
-	char saved[256];
-	int status, fd;
-
-	/* A tmpfs takes the holes of a dump for what they are. */
-	if (mount("core", "/tmp", "tmpfs", 0, NULL))
-		return -errno;
-	if (read_file("/proc/sys/kernel/core_pattern", saved, 256) < 0 ||
-	    write_file("/proc/sys/kernel/core_pattern", CORE) ||
-	    write_file("/proc/sys/kernel/core_uses_pid", "0"))
-		return -EIO;
-	status = in_child(crash, (void *)filter);
-	fd = open(CORE, O_RDONLY);
-	unlink(CORE);
-	write_file("/proc/sys/kernel/core_pattern", saved);
-	return status == 128 + SIGABRT ? fd : -EIO;
-}
-
-TEST_F(gup, core_dump)
-{
-	int fd;
-
-	peer_call(&self->p, op_fill, self->other, 1, 8);
-	store(self->base + 600 * PAGE, 66);
-	fd = core_of("0xff");
-	ASSERT_LE(0, fd);
-	for (unsigned int i = 0; i < 8; i++) {
-		EXPECT_EQ(pattern(1, i), core_load(fd, L(self->base) +
-						   i * PAGE));
-	}
-	EXPECT_EQ(0, core_load(fd, L(self->base) + 10 * PAGE));
-	EXPECT_EQ(66, core_load(fd, L(self->base) + 600 * PAGE));
-	/* Looking at the holes did not fill them. */
-	EXPECT_EQ(0, peer_call(&self->p, op_damaged, self->other, 1, 8));
-}
-
-TEST_F(gup, core_dump_filtered)
-{
-	int fd;
-
-	fill(self->base, 1, 8);
-	/* Private memory only: a window is shared memory. */
-	fd = core_of("0x11");
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-1, core_load(fd, L(self->base)));
 }
 
 TEST_HARNESS_MAIN
