@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Ways into and out of a process's memory: O_DIRECT, io_uring, ptrace. */
+/*
+ * Ways into and out of a process's memory: O_DIRECT, aio, io_uring, long-term
+ * pins, ptrace.
+ */
 #ifndef MSHARE_IO_H
 #define MSHARE_IO_H
 
+#include <linux/aio_abi.h>
 #include <linux/io_uring.h>
 #include <linux/loop.h>
 #include <stdatomic.h>
@@ -160,6 +164,101 @@ static inline int uring_register(struct uring *u, char *buf, size_t len)
 		    &iov, 1) < 0)
 		return -errno;
 	return 0;
+}
+
+static inline int uring_unregister(struct uring *u)
+{
+	return syscall(__NR_io_uring_register, u->fd, IORING_UNREGISTER_BUFFERS,
+		       NULL, 0) < 0 ? -errno : 0;
+}
+
+/* Linux aio: one request, and its end. */
+static inline long aio_rw(int op, int fd, char *buf, size_t len, uint64_t off)
+{
+	struct iocb cb = { .aio_lio_opcode = op, .aio_fildes = fd,
+			   .aio_buf = (uint64_t)buf, .aio_nbytes = len,
+			   .aio_offset = off }, *list = &cb;
+	aio_context_t ctx = 0;
+	struct io_event ev;
+	long ret;
+
+	if (syscall(__NR_io_setup, 1, &ctx))
+		return -errno;
+	if (syscall(__NR_io_submit, ctx, 1, &list) == 1 &&
+	    syscall(__NR_io_getevents, ctx, 1, 1, &ev, NULL) == 1)
+		ret = ev.res;
+	else
+		ret = -errno;
+	syscall(__NR_io_destroy, ctx);
+	return ret;
+}
+
+/* The ways to move data between an O_DIRECT file and memory. */
+enum engine { SYNC, AIO, URING, URING_FIXED, ENGINES };
+
+/* Bytes that were moved, or -errno. */
+static inline long direct_rw(enum engine engine, bool write, int fd, char *buf,
+			     size_t len, uint64_t off)
+{
+	struct uring u;
+	long ret;
+
+	if (engine == SYNC) {
+		ret = write ? pwrite(fd, buf, len, off) :
+			      pread(fd, buf, len, off);
+		return ret < 0 ? -errno : ret;
+	}
+	if (engine == AIO)
+		return aio_rw(write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD, fd, buf,
+			      len, off);
+	ret = uring_setup(&u);
+	if (engine == URING_FIXED) {
+		ret = ret ?: uring_register(&u, buf, len);
+		ret = ret ?: uring_rw(&u, write ? IORING_OP_WRITE_FIXED :
+				      IORING_OP_READ_FIXED, fd, buf, len, off);
+	} else {
+		ret = ret ?: uring_rw(&u, write ? IORING_OP_WRITE :
+				      IORING_OP_READ, fd, buf, len, off);
+	}
+	uring_free(&u);
+	return ret;
+}
+
+/*
+ * A long-term pin as a driver takes it, by the kernel's own test device: the
+ * file that holds it, or -errno. There can be one at a time. The numbers are
+ * those of mm/gup_test.h, which is no header for user space.
+ */
+struct longterm {
+	uint64_t addr, size;
+	uint32_t flags;
+};
+
+#define LONGTERM_START	_IOW('g', 7, struct longterm)
+#define LONGTERM_READ	_IOW('g', 9, uint64_t)
+#define LONGTERM_WRITE	1
+#define LONGTERM_FAST	2	/* without locks, where that does */
+
+static inline int longterm_pin(const char *at, size_t size, uint32_t flags)
+{
+	struct longterm arg = { (uint64_t)at, size, flags };
+	int fd = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!ioctl(fd, LONGTERM_START, &arg))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* What the pinned pages hold. */
+static inline int longterm_read(int fd, char *buf)
+{
+	uint64_t addr = (uint64_t)buf;
+
+	return ioctl(fd, LONGTERM_READ, &addr) ? -errno : 0;
 }
 
 /* For peers: stop process a[0], write or read one word, let it go on. */
