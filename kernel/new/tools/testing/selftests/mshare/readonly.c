@@ -175,6 +175,49 @@ TEST_F(readonly, read_direct)
 	close(fd);
 }
 
+/* By aio and by io_uring, from a disk. */
+TEST_F(readonly, direct)
+{
+	const size_t at[] = { THERE, ABSENT };
+	int fd = direct_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, direct_fill(fd, 9, 4));
+	for (enum engine e = SYNC; e < ENGINES; e++) {
+		for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+			EXPECT_EQ(-EFAULT, direct_rw(e, false, fd, self->ro +
+						     at[i], PAGE, 0)) {
+				TH_LOG("engine %d", e);
+			}
+		}
+		/* Out of it is fine, but for what is pinned for writing. */
+		EXPECT_EQ(e == URING_FIXED ? -EFAULT : (long)PAGE,
+			  direct_rw(e, true, fd, self->ro + THERE, PAGE, 0));
+	}
+	close(fd);
+}
+
+/* Long-term pins, with locks and without: to be written, never. */
+TEST_F(readonly, pins)
+{
+	const size_t at[] = { THERE, ABSENT };
+	static char copy[PAGE];
+	int pin;
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		char *page = self->ro + at[i];
+
+		EXPECT_EQ(-EFAULT, longterm_pin(page, PAGE, LONGTERM_WRITE));
+		EXPECT_EQ(-EFAULT, longterm_pin(page, PAGE, LONGTERM_WRITE |
+						LONGTERM_FAST));
+		pin = longterm_pin(page, PAGE, i ? LONGTERM_FAST : 0);
+		ASSERT_LE(0, pin);
+		EXPECT_EQ(0, longterm_read(pin, copy));
+		EXPECT_EQ(i ? 0 : pattern(1, 3), load(copy));
+		close(pin);
+	}
+}
+
 TEST_F(readonly, system_calls)
 {
 	EXPECT_ERR(EFAULT, syscall(__NR_getrandom, self->ro + THERE, 8L, 0L));
@@ -188,7 +231,7 @@ TEST_F(readonly, vmsplice)
 {
 	struct iovec iov = { self->ro + THERE, PAGE };
 	int p[2], q[2], file = memfd_create("data", 0);
-	char *map;
+	char *map, word[8];
 
 	/* Into the memory. */
 	ASSERT_EQ(0, pipe(p));
@@ -197,6 +240,9 @@ TEST_F(readonly, vmsplice)
 	EXPECT_ERR(EFAULT, vmsplice(p[0], &iov, 1, 0));
 	iov.iov_base = self->ro + ABSENT;
 	EXPECT_ERR(EFAULT, vmsplice(p[0], &iov, 1, 0));
+	/* Nothing was lost from the pipe. */
+	ASSERT_EQ(8, read(p[0], word, 8));
+	EXPECT_EQ(0, memcmp(word, "XXXXXXXX", 8));
 
 	/* A page given away is still the region's. */
 	ASSERT_EQ(0, pipe(q));
