@@ -301,4 +301,12 @@ TEST_F(pins, of_ext4)
 	refused(_metadata, self, variant->window, DISK "/f", want);
 }
 
+TEST_F(pins, of_dax)
+{
+	const int want[] = { -EOPNOTSUPP, -EOPNOTSUPP };
+
+	ASSERT_EQ(0, mount_dax());
+	refused(_metadata, self, variant->window, DAX "/f", want);
+}
+
 TEST_HARNESS_MAIN
