@@ -102,12 +102,12 @@ static long op_part(const long *a)
  */
 TEST_F_TIMEOUT(reclaim, limit_of_the_creator, 600)
 {
-	const unsigned long part = 12288 / self->crowd.n + 1;
+	const unsigned long part = 24 + 1024 / self->crowd.n;
 	const unsigned long pages = part * self->crowd.n;
 	const long limit = pages * PAGE / 3;
 	struct peer maker = peer_start(_metadata);
+	long out, dying = cg_dying();
 	char text[32];
-	long out;
 
 	ASSERT_EQ(0, cg_create(MAKER));
 	ASSERT_EQ(0, peer_call(&maker, op_enter, L(MAKER)));
@@ -139,7 +139,7 @@ TEST_F_TIMEOUT(reclaim, limit_of_the_creator, 600)
 	crowd_stop(_metadata, &self->crowd);
 	EXPECT_EQ(0, in_child(cg_swap_again, NULL));
 	EXPECT_EQ(0, cg_remove(MAKER));
-	EXPECT_EQ(0, cg_dying_settles(0));
+	EXPECT_EQ(dying, cg_dying_settles(dying));
 }
 
 /* swapoff brings everything back to memory, under those who use it. */
@@ -194,7 +194,7 @@ TEST_F(reclaim, flushes_of_group_reclaim)
 {
 	struct peer maker = peer_start(_metadata);
 	uint64_t flushes, resident;
-	long pages;
+	long pages, dying = cg_dying();
 
 	ASSERT_EQ(0, cg_create(MAKER));
 	ASSERT_EQ(0, peer_call(&maker, op_enter, L(MAKER)));
@@ -225,7 +225,7 @@ TEST_F(reclaim, flushes_of_group_reclaim)
 	crowd_stop(_metadata, &self->crowd);
 	EXPECT_EQ(0, in_child(cg_swap_again, NULL));
 	EXPECT_EQ(0, cg_remove(MAKER));
-	EXPECT_EQ(0, cg_dying_settles(0));
+	EXPECT_EQ(dying, cg_dying_settles(dying));
 }
 
 #define FEW_PAGES 64UL
