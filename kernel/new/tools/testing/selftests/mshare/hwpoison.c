@@ -38,6 +38,8 @@ FIXTURE_SETUP(hwpoison)
 	self->base = ms_map(self->fd, 2 * self->unit, RW);
 	ASSERT_NE(MAP_FAILED, self->base);
 	EXPECT_EQ(0, damaged(self->base, 1, NPAGES));
+	/* Peers must not inherit it. */
+	ASSERT_EQ(0, munmap(self->base, 2 * self->unit));
 	ASSERT_EQ(0, file_frames(self->object, self->pfn, NPAGES));
 	drain_lru();
 }
@@ -104,6 +106,12 @@ static long op_bus(const long *a)
 	}
 }
 
+/* A window of the test itself; after the peers have been started. */
+#define MAP_OWN() do {							\
+	self->base = ms_map(self->fd, 2 * self->unit, RW);		\
+	ASSERT_NE(MAP_FAILED, self->base);				\
+} while (0)
+
 /* A peer with @units of the region from @from on; where page BAD is for it. */
 static struct peer attached(struct __test_metadata *_metadata, size_t unit,
 			    unsigned int from, unsigned int units, long *at)
@@ -138,6 +146,7 @@ TEST_F(hwpoison, later_access)
 
 	p = attached(_metadata, self->unit, 0, 1, &at);
 	q = attached(_metadata, self->unit, 0, 2, &other);
+	MAP_OWN();
 	EXPECT_EQ(0, peer_call(&p, op_peek, at));
 	CORRUPT();
 	EXPECT_EQ(BUS_AR, peer_call(&p, op_peek, at));
@@ -164,11 +173,11 @@ TEST_F(hwpoison, told_early)
 	p = attached(_metadata, self->unit, 0, 1, &at);
 	q = attached(_metadata, self->unit, 0, 2, &other);
 	late = attached(_metadata, self->unit, 0, 1, NULL);
+	/* Touched by one of them only: it is mapped for all. */
+	EXPECT_EQ(0, peer_call(&p, op_peek, at));
 	EXPECT_EQ(0, peer_call(&p, op_expect, true));
 	EXPECT_EQ(0, peer_call(&q, op_expect, true));
 	EXPECT_EQ(0, peer_call(&late, op_expect, false));
-	/* Touched by one of them only: it is mapped for all. */
-	EXPECT_EQ(0, peer_call(&p, op_peek, at));
 	CORRUPT();
 	EXPECT_EQ(1, TOLD(&p, COUNT));
 	EXPECT_EQ(BUS_MCEERR_AO, TOLD(&p, CODE));
@@ -234,13 +243,15 @@ TEST_F(hwpoison, others_are_not_told)
 /* System calls say so and send no signal. */
 TEST_F(hwpoison, system_calls)
 {
-	char *bad = self->base + BAD * PAGE, byte = 0;
-	struct iovec local = { &byte, 1 }, remote = { bad, 1 };
+	char *bad, byte = 0;
+	struct iovec local = { &byte, 1 }, remote = { .iov_len = 1 };
 	struct peer p;
 	int pipes[2];
 	long at;
 
 	p = attached(_metadata, self->unit, 0, 1, &at);
+	MAP_OWN();
+	bad = self->base + BAD * PAGE;
 	ASSERT_EQ(0, pipe2(pipes, O_CLOEXEC | O_NONBLOCK));
 	CORRUPT();
 	EXPECT_ERR(EFAULT, write(pipes[1], bad, 1));
@@ -262,6 +273,7 @@ TEST_F(hwpoison, replaced)
 	long at;
 
 	p = attached(_metadata, self->unit, 0, 1, &at);
+	MAP_OWN();
 	CORRUPT();
 	EXPECT_EQ(BUS_AR, peer_call(&p, op_peek, at));
 	ASSERT_EQ(0, region_anon(self->fd, BAD * PAGE, PAGE));
