@@ -103,6 +103,12 @@ struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 				 unsigned long *end);
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch);
 
+/* The current task has yet to flush a region in which it unmapped dirty pages. */
+static inline bool mshare_flush_is_deferred(void)
+{
+	return current->tlb_ubc.writable && current->tlb_ubc.mshare[0];
+}
+
 #else
 
 static inline bool mm_is_mshare_host(const struct mm_struct *mm)
@@ -155,6 +161,11 @@ static inline struct file *mshare_window_range(struct mm_struct **mm,
 
 static inline void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
 {
+}
+
+static inline bool mshare_flush_is_deferred(void)
+{
+	return false;
 }
 
 #endif /* CONFIG_MSHARE */

@@ -124,6 +124,46 @@ static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
 		mmap_read_unlock(vma->vm_mm);
 }
 
+/* Page tables are charged to the active cgroup, memory to the host's. */
+static vm_fault_t fault_charged(struct mshare_region *region,
+				unsigned long address, unsigned int flags)
+{
+	struct mem_cgroup *memcg = mshare_get_memcg(region);
+	struct mem_cgroup *old_memcg = set_active_memcg(memcg);
+	vm_fault_t ret = fault_host(region->host, address, flags);
+
+	set_active_memcg(old_memcg);
+	mem_cgroup_put(memcg);
+	trace_mshare_fault(region->id, address - MSHARE_HOST_BASE, flags, ret);
+	return ret;
+}
+
+#define LIMIT_TRIES	20	/* each takes HZ / 20, and what reclaim takes */
+
+/*
+ * When a cgroup that is not ours is full, and killing in it did not help, then
+ * trying again, as for VM_FAULT_OOM, could go on for ever: it is as if the file
+ * system that the memory comes from was full. But not before what is on its way
+ * to swap has had time to get there.
+ */
+static vm_fault_t fault_within_limit(struct mshare_region *region,
+				     unsigned long address, unsigned int flags)
+{
+	vm_fault_t ret = 0;
+	int tries;
+
+	for (tries = 0; tries < LIMIT_TRIES; tries++) {
+		ret = fault_charged(region, address, flags);
+		if (!(ret & VM_FAULT_OOM) || !mshare_foreign_memcg(region))
+			return ret;
+		if (flags & FAULT_FLAG_RETRY_NOWAIT ||
+		    fatal_signal_pending(current))
+			break;
+		schedule_timeout_killable(HZ / 20);
+	}
+	return (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
+}
+
 /**
  * mshare_fault - handle a fault in a window
  * @vma: the window
@@ -139,8 +179,6 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 			unsigned int flags, struct pt_regs *regs)
 {
 	struct mshare_region *region = mshare_window_region(vma);
-	unsigned long host_address = mshare_host_address(vma, address);
-	struct mem_cgroup *memcg, *old_memcg;
 	vm_fault_t ret;
 
 	/*
@@ -151,23 +189,8 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
 
 	mshare_count_fault(region);
-	/* Page tables are charged to the active cgroup, memory to the host's */
-	memcg = mshare_get_memcg(region);
-	old_memcg = set_active_memcg(memcg);
-	ret = fault_host(region->host, host_address, flags);
-	set_active_memcg(old_memcg);
-	mem_cgroup_put(memcg);
-	trace_mshare_fault(region->id, host_address - MSHARE_HOST_BASE, flags,
-			   ret);
-
-	/*
-	 * A cgroup that is not ours is full, and killing in it did not help:
-	 * retrying, as for VM_FAULT_OOM, could go on for ever. It is as if the
-	 * file system that the memory comes from was full.
-	 */
-	if (ret & VM_FAULT_OOM && mshare_foreign_memcg(region))
-		ret = (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
-
+	ret = fault_within_limit(region, mshare_host_address(vma, address),
+				 flags);
 	if (!(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY)) &&
 	    mshare_link_unit(vma, address))
 		ret |= VM_FAULT_OOM;

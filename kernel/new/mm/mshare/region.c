@@ -104,8 +104,9 @@ struct mshare_region *mshare_region_create(u64 id)
 	region->host = alloc_host_mm();
 	if (!region->host)
 		goto free_faults;
+	/* The array is everybody's: no cgroup is to be kept by its nodes. */
 	if (xa_alloc(&regions, &region->index, region, xa_limit_32b,
-		     GFP_KERNEL_ACCOUNT))
+		     GFP_KERNEL))
 		goto free_host;
 	region->host->mshare_region = region;
 	region->id = id;
@@ -122,6 +123,11 @@ free_faults:
 free_region:
 	kfree(region);
 	return ERR_PTR(-ENOMEM);
+}
+
+static void free_region(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct mshare_region, rcu));
 }
 
 /**
@@ -151,7 +157,8 @@ void mshare_region_destroy(struct mshare_region *region)
 	mem_cgroup_put(region->memcg);
 	mshare_stat_add(MSHARE_STAT_REGIONS, -1);
 	free_percpu(region->faults);
-	kfree_rcu(region, rcu);
+	/* Not with what kfree_rcu() collects for seconds: a cgroup has paid. */
+	call_rcu(&region->rcu, free_region);
 }
 
 #ifdef CONFIG_MEMCG

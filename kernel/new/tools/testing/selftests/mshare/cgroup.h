@@ -99,14 +99,44 @@ static inline void cg_shrink_slabs(void)
 	globfree(&g);
 }
 
+/* For in_child(): charges a cgroup on one CPU. */
+static inline int cg_charge(void *cpu)
+{
+	char *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		       MAP_ANONYMOUS, -1, 0);
+
+	pin(L(cpu));
+	CHECK(!cg_enter("mshare-stock"));
+	CHECK(p != MAP_FAILED);
+	for (int i = 0; i < 64; i++)
+		store(p + i * PAGE, 1);
+	return 0;
+}
+
+/*
+ * Each CPU keeps a stock of charges of the cgroup that it has charged or
+ * uncharged last, also of a removed one, until it is another one's turn. The
+ * stock of a cgroup goes when the cgroup is removed.
+ */
+static inline void cg_replace_stock(void)
+{
+	if (cg_create("mshare-stock"))
+		return;
+	for (long i = 0; i < cpus(); i++)
+		in_child(cg_charge, (void *)i);
+	cg_remove("mshare-stock");
+}
+
 /* Waits until no more than @want removed cgroups are left. */
 static inline long cg_dying_settles(long want)
 {
 	write_file("/proc/sys/vm/drop_caches", "3");
 	for (int i = 0; i < 100 && cg_dying() > want; i++) {
 		usleep(100000);
-		if (i % 20 == 10)
+		if (i % 20 == 10) {
 			cg_shrink_slabs();
+			cg_replace_stock();
+		}
 	}
 	return cg_dying();
 }

