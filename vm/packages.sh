@@ -7,7 +7,9 @@ packages_of() {
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
 		patch perl cpio kmod xz-utils ccache linux-source-6.12 ;;
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
-	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs ;;
+	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
+		binutils libcmocka-dev ;;
+	userland) echo gcc libc6-dev make pkgconf ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
 	lint)	echo git perl shellcheck sparse coccinelle ;;
