@@ -60,6 +60,8 @@ not_for_programs=$not_for_programs,INCLUDE_LINUX,ARCH_INCLUDE_LINUX,EMBEDDED_FUN
 not_for_programs=$not_for_programs,BRACES,MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_ARG_REUSE
 not_for_programs=$not_for_programs,SINGLE_STATEMENT_DO_WHILE_MACRO,STATIC_CONST_CHAR_ARRAY
 not_for_programs=$not_for_programs,REPEATED_WORD,PREFER_KERNEL_TYPES,ARRAY_SIZE,STRNCPY
+# The arguments of functions that a macro declares have no names.
+not_for_programs=$not_for_programs,FUNCTION_ARGUMENTS
 # It takes FIXTURE_DATA(x) *self for a product, and knows printk but not TH_LOG.
 not_for_programs=$not_for_programs,SPACING,LONG_LINE_STRING,ARRAY_SIZE,STRNCPY
 

@@ -117,6 +117,8 @@ for program in leaks seed004/donor seed004/consumer; do
 			-o "$out" "tests/$program.c"
 done
 
+make -s -C tests/lib real >&2
+
 # ---------------------------------------------------------------------- runs
 logs=$top/build/test
 mkdir -p "$logs"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# libmshare with the kernel. Usage: guest.sh DIRECTORY, with the programs in it.
+# shellcheck disable=SC2034 # for tap.sh
+set -u
+suite=lib
+# shellcheck source=tests/tap.sh
+. "${0%/*}/../tap.sh"
+[ -d /sys/fs/mshare ] || skip_all "this kernel has no msharefs"
+echo 1 >/proc/sys/vm/overcommit_memory
+cmocka api "$1/tests/api"
+cmocka real "$1/tests/real"
+# -n: nothing is noted in /run, which would be counted.
+check unmount umount -n /sys/fs/mshare
+cmocka unmounted "$1/tests/absent" ENODEV
+check mount mount -n -t msharefs msharefs /sys/fs/mshare
+finish
