@@ -9,7 +9,7 @@ packages_of() {
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
 		binutils libcmocka-dev ;;
-	userland) echo gcc libc6-dev make pkgconf ;;
+	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
 	lint)	echo git perl shellcheck sparse coccinelle ;;

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mshare: regions by their names, and all there are */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tool.h"
+
+/* Names are those of the library, but below --mount. */
+int region_path(const char *name, char *path)
+{
+	int len;
+
+	if (!*name)
+		return -EINVAL;
+	len = snprintf(path, MAX_NAME, "%s%s%s", *name == '/' ? "" : tool.dir,
+		       *name == '/' ? "" : "/", name);
+	return len < MAX_NAME ? 0 : -ENAMETOOLONG;
+}
+
+/* Says what is wrong. Returns what to exit with. */
+int open_region(const char *name, int oflags, struct mshare_region **region)
+{
+	char path[MAX_NAME];
+	int err;
+
+	err = region_path(name, path);
+	if (!err)
+		err = mshare_open(path, oflags, region);
+	if (err == -ENOENT) {
+		fprintf(stderr, "mshare: %s: no such region\n", name);
+		return NO_REGION;
+	}
+	if (err == -EINVAL) {
+		fprintf(stderr, "mshare: %s: not a region\n", name);
+		return FAILED;
+	}
+	return err ? failed(err, name, "cannot be opened") : DONE;
+}
+
+/* What tables of their own would take that processes share now. */
+uint64_t saved_tables(const struct mshare_stat *stat)
+{
+	return stat->processes > 1 ? stat->page_tables * (stat->processes - 1) :
+				     0;
+}
+
+static int compare(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int visible(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+}
+
+static int visit(const char *prefix, region_fn fn, void *arg);
+
+static int visit_entry(const char *name, region_fn fn, void *arg)
+{
+	char path[MAX_NAME];
+	struct stat st;
+
+	/* It may be gone already. */
+	if (region_path(name, path) || lstat(path, &st))
+		return DONE;
+	if (S_ISDIR(st.st_mode))
+		return visit(name, fn, arg);
+	return strcmp(name, "mshare_info") ? fn(name, arg) : DONE;
+}
+
+static int visit(const char *prefix, region_fn fn, void *arg)
+{
+	char path[MAX_NAME], name[MAX_NAME];
+	struct dirent **list;
+	int n, len, status = DONE;
+
+	if (*prefix ? region_path(prefix, path) :
+	    snprintf(path, sizeof(path), "%s", tool.dir) >= MAX_NAME)
+		return failed(-ENAMETOOLONG, prefix, "");
+	n = scandir(path, &list, visible, compare);
+	if (n < 0) {
+		/* A directory below that is gone, or not ours to read. */
+		if (*prefix && (errno == ENOENT || errno == EACCES))
+			return DONE;
+		return failed(-errno, path, "cannot be listed");
+	}
+	for (int i = 0; i < n; i++) {
+		len = snprintf(name, sizeof(name), "%s%s%s", prefix,
+			       *prefix ? "/" : "", list[i]->d_name);
+		if (status == DONE && len < MAX_NAME)
+			status = visit_entry(name, fn, arg);
+		free(list[i]);
+	}
+	free(list);
+	return status;
+}
+
+/* Calls @fn for each region in order of names. Returns what to exit with. */
+int each_region(region_fn fn, void *arg)
+{
+	int missing = strcmp(tool.dir, MSHARE_DIR) ? 0 : mshare_probe();
+
+	if (missing)
+		return failed(missing, tool.dir, "");
+	return visit("", fn, arg);
+}
