@@ -373,12 +373,14 @@ REAL_OF(int, mkdir, const char *path, mode_t mode)
 	return path ? __real_mkdir(path, mode) : -1;
 }
 
-REAL_OF(DIR *, opendir, const char *path)
+REAL_OF(int, scandir64, const char *path, struct dirent ***list,
+	int (*filter)(const struct dirent *),
+	int (*compare)(const struct dirent **, const struct dirent **))
 {
 	char room[PATH_MAX];
 
 	path = place(path, room);
-	return path ? __real_opendir(path) : NULL;
+	return path ? __real_scandir64(path, list, filter, compare) : -1;
 }
 
 REAL_OF(int, access, const char *path, int mode)

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The mshare tool without a machine: under AddressSanitizer and UBSan with a fake
+# of msharefs; on this kernel, which has none; and its estimates. Prints TAP.
+# shellcheck disable=SC2034,SC2016 # for what it sources; scripts in quotes
+set -u
+suite=tool
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+# shellcheck source=tests/tool/cases.sh
+. tests/tool/cases.sh
+work=$(mktemp -d)
+plain=$PWD/build/userland
+asan=$PWD/build/asan
+
+check builds_with_sanitizers make -s -C tests/tool O="$asan" FAKE=y \
+	SANITIZE=address,undefined
+mshare=$asan/mshare
+mkdir "$work/fake"
+echo 1073741824 >"$work/fake/mshare_info"
+export MSHARE_FAKE=mounted MSHARE_FAKE_DIR="$work/fake"
+usage_cases
+region_cases
+map_cases
+output_cases
+MSHARE_FAKE=unmounted
+missing_cases 'msharefs is not mounted (mshare mount)'
+expect mount 0 '' '' mount
+MSHARE_FAKE=absent
+missing_cases 'this kernel has no mshare'
+expect mount_absent 3 '' 'mshare: /sys/fs/mshare: this kernel has no mshare' mount
+
+# ------------------------------------------------------------------- estimates
+unset MSHARE_FAKE
+"$asan/tests/user" - 5 64 >"$work/ready" &
+user=$!
+while ! grep -q ready "$work/ready"; do sleep 0.1; done
+expect estimate 0 '*' '*' estimate -J "$user"
+field() { sed -n "/zero/,/}/s/.*\"$1\": \([0-9]*\),*/\1/p" "$work/out"; }
+# 64 MiB take 32 page tables in each process, once is enough.
+check estimate_processes [ "$(field processes)" -eq 5 ]
+check estimate_mapped [ "$(field mapped)" -eq $((64 << 20)) ]
+check estimate_tables [ "$(field page_tables)" -eq $((5 * 32 * 4096)) ]
+check estimate_once [ "$(field page_tables_shared)" -eq $((32 * 4096)) ]
+check estimate_saved [ "$(field saved)" -eq $((4 * 32 * 4096)) ]
+vmpte=$(awk '$1 == "VmPTE:" { print $2 * 1024 }' "/proc/$user/status")
+check estimate_total grep -q "^  \"page_tables\": $vmpte," "$work/out"
+expect estimate_text 0 '*' '*' estimate "$user"
+check estimate_row grep -Eq 'zero.*64 MiB +5 +640 KiB +128 KiB +512 KiB' "$work/out"
+expect estimate_all 0 '*' '*' estimate --all
+check estimate_all_row grep -Eq 'zero.*64 MiB +5 +640 KiB +128 KiB +512 KiB' "$work/out"
+kill "$user"
+wait "$user" 2>/dev/null
+expect estimate_gone 1 '' "mshare: $user: no such process" estimate "$user"
+expect estimate_no_proc 1 '' '*' estimate --all --proc /none
+
+# A /proc of ours: huge pages cost nothing, small mappings share their tables
+# with others, and odd names and lines are no trouble.
+fake_process() {
+	mkdir -p "$work/proc/$1"
+	printf 'VmPTE:\t 100 kB\n' >"$work/proc/$1/status"
+	cat >"$work/proc/$1/smaps"
+	grep -v : "$work/proc/$1/smaps" >"$work/proc/$1/maps"
+	grep -E '^[0-9a-f]+-' "$work/proc/$1/smaps" >"$work/proc/$1/maps"
+}
+echo 'PageTables:    1000 kB' >"$work/proc_meminfo"
+for pid in 7 8; do
+	fake_process "$pid" <<'END'
+7f0000000000-7f0010000000 rw-s 00000000 00:01 10 /a name  with "quotes"
+Rss:             131072 kB
+Pss:              65536 kB
+ShmemPmdMapped:  131072 kB
+7f1000000000-7f1010000000 rw-s 00000000 00:01 11
+Rss:             131072 kB
+Pss:              65536 kB
+garbage
+7f2000000000-7f2000100000 rw-s 00000000 00:01 12 /small
+Rss:               1024 kB
+Pss:                512 kB
+7f3000000000-7f3010000000 rw-p 00000000 00:01 13 /private
+Rss:             131072 kB
+Pss:             131072 kB
+END
+done
+mv "$work/proc_meminfo" "$work/proc/meminfo"
+expect fixture 0 '*' '' estimate --all -J --proc "$work/proc"
+check fixture_saved grep -q '^  "saved": 262144,' "$work/out"
+check fixture_quotes grep -qF '"object": "/a name  with \"quotes\""' "$work/out"
+check fixture_private sh -c '! grep -q private "$1"' - "$work/out"
+check fixture_small sh -c '! grep -q small "$1"' - "$work/out"
+: >"$work/proc/8/smaps"
+expect fixture_ends 0 '*' '' estimate 7 --proc "$work/proc"
+expect fixture_missing 1 '' 'mshare: 9: no such process' estimate 9 --proc "$work/proc"
+
+# -------------------------------------------------------------- on this kernel
+check builds make -s -C tests/tool O="$plain"
+mshare=$plain/mshare
+if [ ! -d /sys/fs/mshare ]; then
+	missing_cases 'this kernel has no mshare'
+fi
+check installs make -s -C tool install O="$plain" DESTDIR="$work/at" prefix=/usr
+check installed env LD_LIBRARY_PATH="$plain/lib" "$work/at/usr/bin/mshare" --version
+finish

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The mshare tool with the kernel. Usage: guest.sh DIRECTORY, with the programs.
+# shellcheck disable=SC2034 # for what it sources
+set -u
+suite=tool
+# shellcheck source=tests/tap.sh
+. "${0%/*}/../tap.sh"
+[ -d /sys/fs/mshare ] || skip_all "this kernel has no msharefs"
+# shellcheck source=tests/tool/cases.sh
+. "${0%/*}/cases.sh"
+mshare=$1/mshare
+work=$(mktemp -d)
+region_cases
+map_cases
+
+# Two processes share what they have touched.
+"$1/tests/user" one 3 >"$work/ready" &
+user=$!
+while ! grep -q ready "$work/ready"; do sleep 0.1; done
+expect used 0 '*' '' show -J one
+has processes '"processes": 3'
+tables=$(sed -n 's/.*"page_tables": \([0-9]*\),/\1/p' "$work/out")
+has saved "\"saved\": $((tables * 2))"
+check tables [ "$tables" -gt 0 ]
+kill "$user"
+wait "$user" 2>/dev/null
+
+output_cases
+
+check umount umount -n /sys/fs/mshare
+missing_cases 'msharefs is not mounted (mshare mount)'
+expect mount_wrong 1 '' 'mshare: /sys/fs/mshare: cannot be mounted: wrong options: frob=1' \
+	mount -o frob=1
+expect mount_nowhere 1 '' 'mshare: /none: cannot be mounted: No such file or directory' \
+	mount /none
+expect mount 0 '' '' mount -o mode=1777
+expect usable 0 '*' '' doctor
+check umount_again umount -n /sys/fs/mshare
+check mount_again mount -n -t msharefs msharefs /sys/fs/mshare
+finish
