@@ -46,10 +46,31 @@ soname() { readelf -d "$so" | grep 'SONAME.*\[libmshare\.so\.1\]'; }
 stateless() {
 	! size -A "$plain"/lib/*.o | awk '$1 ~ /^\.(data|bss|tdata|tbss)$/ && $2' | grep .
 }
+# Each has a manual page, and none is about what is not there.
+manuals() {
+	for function in $(declared); do
+		[ -f "man/$function.3" ] || { echo "man/$function.3: not there"; return 1; }
+	done
+	for page in man/mshare*.3; do
+		page=${page##*/}
+		declared | grep -qx "${page%.3}" || { echo "$page: no such function"; return 1; }
+	done
+}
+# A link leads to a page that names what it is about.
+links_lead() {
+	for page in man/*.3; do
+		target=$(sed -n 's|^\.so man3/||p' "$page")
+		name=${page##*/}
+		grep -q "^${name%.3}[ ,]\|, ${name%.3}[ ,]" "man/${target:-$name}" ||
+			{ echo "$page: not named"; return 1; }
+	done
+}
 check symbols symbols
 check versions versions
 check soname soname
 check stateless stateless
+check manuals manuals
+check manual_links links_lead
 
 # ------------------------------------------------------------ as it is installed
 at=$work/at/usr
@@ -77,6 +98,7 @@ compiles() {
 	"$1" -x "$2" "-std=$3" -Wall -Wextra -pedantic -Werror -fsyntax-only \
 		$(pc --cflags) "$work/both.c"
 }
+check installed_manual [ -f "$at/share/man/man3/mshare_unlink.3" ]
 check shared links shared "$(pc --libs)"
 check shared_runs env LD_LIBRARY_PATH="$at/lib" "$work/shared"
 check static links static "$at/lib/libmshare.a"
