@@ -101,4 +101,30 @@ if [ ! -d /sys/fs/mshare ]; then
 fi
 check installs make -s -C tool install O="$plain" DESTDIR="$work/at" prefix=/usr
 check installed env LD_LIBRARY_PATH="$plain/lib" "$work/at/usr/bin/mshare" --version
+
+# Completion knows the commands, and the options that each has.
+completion() {
+	bash -c 'mshare() { "$0" "$@"; }
+	. completions/mshare.bash
+	shift 0
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	_mshare
+	echo "${COMPREPLY[@]}"' "$mshare" "$@"
+}
+verbs=$("$mshare" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | tr '\n' ' ')
+check completes_commands [ "$(completion mshare '')" = "$verbs--help --version" ]
+check completes_options [ "$(completion mshare rm --f)" = --force ]
+check completes_protections [ "$(completion mshare protect x 0 1 rw)" = "rw rwx" ]
+long_options() {
+	{
+		sed -n '/^static const struct option common/,/^}/p' tool/main.c
+		sed -n "/^int cmd_$1(/,/^}/p" tool/*.c
+	} | sed -n 's/.*{ "\([a-z]*\)", [a-z]*_argument.*/--\1/p' | sort
+}
+for verb in $verbs; do
+	check "completes_$verb" [ "$(completion mshare "$verb" -- | tr ' ' '\n' | sort)" = \
+		"$(long_options "$verb")" ]
+	check "zsh_knows_$verb" grep -q "'$verb:" completions/_mshare
+	check "manual_knows_$verb" grep -Eq "^\.(TP|B|BI|BR)? ?$verb( |\$)" man/mshare.1
+done
 finish

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# bash completion for mshare(1)
+
+_mshare_regions() {
+	local regions
+	regions=$(mshare ls --noheadings 2>/dev/null | awk '{ print $1 }')
+	mapfile -t COMPREPLY < <(compgen -W "$regions" -- "$cur")
+}
+
+_mshare_options() {
+	local common="--json --bytes --noheadings --mount --help"
+	case $1 in
+	create) echo "--mode --populate --lock --noreserve --hugetlb $common" ;;
+	stat) echo "--watch --count $common" ;;
+	map) echo "--file --offset --at --replace --prot --populate --lock --noreserve --hugetlb $common" ;;
+	rm) echo "--force $common" ;;
+	mount) echo "--options $common" ;;
+	estimate) echo "--all --proc $common" ;;
+	ls|show|unmap|protect|doctor) echo "$common" ;;
+	esac
+}
+
+_mshare() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]}
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W \
+			"create ls show stat map unmap protect rm mount doctor estimate --help --version" -- "$cur")
+		return
+	fi
+	case $prev in
+	-f|--file)
+		if [ "$command" = map ]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+		fi
+		;;
+	-D|--mount|--proc)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	-P|--prot)
+		mapfile -t COMPREPLY < <(compgen -W "none r rw rx rwx" -- "$cur")
+		return
+		;;
+	-m|--mode|-o|--offset|--options|-a|--at|-c|--count)
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mshare_options "$command")" -- "$cur")
+		return
+	fi
+	case $command in
+	show|stat|map|unmap|rm) _mshare_regions ;;
+	protect)
+		if [ "$COMP_CWORD" -eq 5 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "none r rw rx rwx" -- "$cur")
+		else
+			_mshare_regions
+		fi
+		;;
+	mount) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	estimate)
+		mapfile -t COMPREPLY < <(cd /proc && compgen -W "$(echo [0-9]*)" -- "$cur")
+		;;
+	esac
+}
+
+complete -F _mshare mshare
