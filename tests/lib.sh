@@ -24,6 +24,7 @@ with_fake() {
 
 check builds_with_sanitizers make -s -C tests/lib fake O="$asan" SANITIZE=address,undefined
 with_fake mounted api "$asan/tests/api-fake"
+with_fake mounted windows "$asan/tests/windows-fake"
 with_fake mounted faults "$asan/tests/faults-fake"
 with_fake unmounted unmounted "$asan/tests/absent-fake" ENODEV
 with_fake absent absent "$asan/tests/absent-fake" ENOSYS
@@ -75,8 +76,9 @@ check manual_links links_lead
 # ------------------------------------------------------------ as it is installed
 at=$work/at/usr
 pc() { PKG_CONFIG_PATH=$at/lib/pkgconfig pkg-config --define-prefix "$@" libmshare; }
-check install make -s -C lib install O="$work/build" DESTDIR="$work/at" prefix=/usr
-check pkg_config pc --exists
+check install make -s -C lib install O="$plain" DESTDIR="$work/at" prefix=/usr
+# Built before for another place.
+check pkg_config [ "$(pc --variable=prefix)" = "$at" ]
 echo '#include <mshare.h>
 int main(void) { return mshare_probe() == 0; }' >"$work/user.c"
 cat >"$work/both.c" <<'END'

@@ -9,6 +9,7 @@ suite=lib
 [ -d /sys/fs/mshare ] || skip_all "this kernel has no msharefs"
 echo 1 >/proc/sys/vm/overcommit_memory
 cmocka api "$1/tests/api"
+cmocka windows "$1/tests/windows"
 cmocka real "$1/tests/real"
 # What the guide says its programs print.
 for program in "$1"/tests/example-*.expected; do
