@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "tool.h"
 
@@ -102,9 +103,17 @@ static int visit(const char *prefix, region_fn fn, void *arg)
 /* Calls @fn for each region in order of names. Returns what to exit with. */
 int each_region(region_fn fn, void *arg)
 {
-	int missing = strcmp(tool.dir, MSHARE_DIR) ? 0 : mshare_probe();
+	int missing = mshare_probe();
+	struct statfs fs;
 
-	if (missing)
-		return failed(missing, tool.dir, "");
+	if (missing == -ENOSYS || !strcmp(tool.dir, MSHARE_DIR)) {
+		if (missing)
+			return failed(missing, tool.dir, "");
+	} else if (statfs(tool.dir, &fs)) {
+		return failed(-errno, tool.dir, "cannot be listed");
+	} else if (fs.f_type != MSHAREFS_MAGIC) {
+		fprintf(stderr, "mshare: %s: not a mount of msharefs\n", tool.dir);
+		return NO_MSHARE;
+	}
 	return visit("", fn, arg);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mshare: tables. The first column is text, the others are numbers. */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,14 @@ struct table *table_new(const char *const *headings, int columns)
 	return table;
 }
 
+/* Names are chosen by others, who may want to play with the terminal. */
+static void defuse(char *text)
+{
+	for (; *text; text++)
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
+}
+
 void table_cell(struct table *table, const char *format, ...)
 {
 	va_list args;
@@ -42,6 +51,7 @@ void table_cell(struct table *table, const char *format, ...)
 	table->cell = need(realloc(table->cell,
 				   (table->cells + 1) * sizeof(char *)));
 	table->cell[table->cells++] = need(text);
+	defuse(text);
 }
 
 void table_size(struct table *table, uint64_t size)

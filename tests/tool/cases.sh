@@ -106,6 +106,14 @@ region_cases() {
 	printf '%s\n' "REGION MODE UID SIZE PROCESSES" "one 0600 0 1073741824 0" \
 		"three 0600 0 1073741824 0" "two 0640 0 0 0" >"$work/want"
 	check ls_table diff "$work/want" "$work/table"
+	# Names are others' to choose, terminals are not.
+	expect create_odd 0 '' '' create "$(printf 'od\033[7md')"
+	expect ls_odd 0 '*' '' ls
+	has ls_defused 'od?[7md'
+	expect rm_odd 0 '' '' rm "$(printf 'od\033[7md')"
+	expect ls_elsewhere 3 '' 'mshare: /tmp: not a mount of msharefs' ls -D /tmp
+	expect ls_nowhere 1 '' \
+		'mshare: /none: cannot be listed: No such file or directory' ls -D /none
 	expect rm_missing 4 '' 'mshare: none: no such region' rm none
 	expect rm_force 0 '' '' rm -f none three
 	expect rm_partly 4 '' 'mshare: three: no such region' rm three two
