@@ -23,6 +23,14 @@
 
 static int fail_in, fail_error;
 static bool fired;
+static void (*intruder)(void);
+
+void fake_intrude(int n, void (*fn)(void))
+{
+	fail_in = n;
+	fired = false;
+	intruder = fn;
+}
 
 void fake_fail(int n, int error)
 {
@@ -43,7 +51,11 @@ static bool fails(void)
 		return false;
 	fired = true;
 	errno = fail_error;
-	return true;
+	if (!intruder)
+		return true;
+	intruder();
+	intruder = NULL;
+	return false;
 }
 
 static bool is(const char *state)

@@ -33,6 +33,8 @@ struct fake_meta {
 
 /* The @n-th call from now on that can fail does, with @error. 0: none more. */
 void fake_fail(int n, int error);
+/* Before the @n-th call that can fail, @fn runs: another process, as it were. */
+void fake_intrude(int n, void (*fn)(void));
 /* Whether it came to that. */
 bool fake_failed(void);
 

@@ -228,6 +228,61 @@ static void classic(void **state)
 	assert_true(fail_each(try_classic_again) >= 6);
 }
 
+/* ---- others in between ---- */
+
+static void others_map(void)
+{
+	uint64_t at;
+
+	OK(mshare_map(given, -1, 0, GIB + 1, RW, 0, &at));
+	OK(mshare_map(given, -1, 0, 1, RW, 0, &at));
+}
+
+static void others_grow(void)
+{
+	OK(mshare_resize(given, 64 * GIB));
+}
+
+static int total(const struct mshare_mapping *m, void *sum)
+{
+	*(uint64_t *)sum += m->size;
+	return 0;
+}
+
+/*
+ * Whatever others do between which two calls, nothing is lost or in the way:
+ * in the end there are @size bytes of room, and @memory in it.
+ */
+static void map_despite(void (*others)(void), uint64_t size, uint64_t memory)
+{
+	bool came = true;
+
+	for (int n = 1; came; n++) {
+		uint64_t at, sum = 0;
+		int err;
+
+		given = region_of(0);
+		fake_intrude(n, others);
+		err = mshare_map(given, -1, 0, GIB, RW, 0, &at);
+		came = fake_failed();
+		fake_intrude(0, NULL);
+		OK(err);
+		OK(mshare_walk(given, total, &sum));
+		assert_int_equal(sum, came ? memory : GIB);
+		assert_true(size_of(given) >= (came ? size : GIB));
+		mshare_close(given);
+		OK(mshare_remove("check"));
+		assert_true(came || n > 4);
+	}
+}
+
+static void others_in_between(void **state)
+{
+	(void)state;
+	map_despite(others_map, 3 * GIB, 2 * GIB + 8192);
+	map_despite(others_grow, 64 * GIB, GIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +291,7 @@ int main(void)
 		CHECK(with_a_handle),
 		CHECK(detach),
 		CHECK(classic),
+		CHECK(others_in_between),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
