@@ -35,25 +35,11 @@ int cmd_create(int argc, char **argv)
 	int c, err, flags = 0;
 
 	while ((c = tool_option(argc, argv, "m:plNH", longs)) != -1) {
-		switch (c) {
-		case 'm':
-			if (parse_mode(optarg, &mode))
-				return usage_error("%s: not a mode, 0660 is one",
-						   optarg);
-			break;
-		case 'p':
-			flags |= MAP_POPULATE;
-			break;
-		case 'l':
-			flags |= MAP_LOCKED;
-			break;
-		case 'N':
-			flags |= MAP_NORESERVE;
-			break;
-		case 'H':
-			flags |= MAP_HUGETLB;
-			break;
-		}
+		if (c != 'm')
+			flags |= memory_flag(c);
+		else if (parse_mode(optarg, &mode))
+			return usage_error("%s: not a mode, 0660 is one",
+					   optarg);
 	}
 	if (argc - optind < 1 || argc - optind > 2)
 		return usage_error("one region and at most one size are needed");

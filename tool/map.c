@@ -40,17 +40,8 @@ static int parse_option(int c, struct request *r)
 			return usage_error("%s: not a protection, rw is one",
 					   optarg);
 		break;
-	case 'p':
-		r->flags |= MAP_POPULATE;
-		break;
-	case 'l':
-		r->flags |= MAP_LOCKED;
-		break;
-	case 'N':
-		r->flags |= MAP_NORESERVE;
-		break;
-	case 'H':
-		r->flags |= MAP_HUGETLB;
+	default:
+		r->flags |= memory_flag(c);
 		break;
 	}
 	return DONE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mshare: protections in letters */
+/* mshare: protections and kinds of memory in letters */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,4 +39,20 @@ const char *show_prot(unsigned int prot)
 		if (prot == (unsigned int)prots[i].prot)
 			return prots[i].name;
 	return "?";
+}
+
+/* The options that say what memory is to be like. */
+int memory_flag(int letter)
+{
+	switch (letter) {
+	case 'p':
+		return MAP_POPULATE;
+	case 'l':
+		return MAP_LOCKED;
+	case 'N':
+		return MAP_NORESERVE;
+	case 'H':
+		return MAP_HUGETLB;
+	}
+	return 0;
 }

@@ -47,6 +47,7 @@ const char *show_size(uint64_t size, char *room);
 /* prot.c: r, rw, rx, rwx, none */
 int parse_prot(const char *text, int *prot);
 const char *show_prot(unsigned int prot);
+int memory_flag(int letter);	/* p, l, N, H: MAP_* */
 
 /* region.c */
 int region_path(const char *name, char *path);
