@@ -6,57 +6,26 @@
  */
 #include "mshare_test.h"
 #include "container.h"
+#include "thp.h"
 #include "users.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
-
-#define THP		"/sys/kernel/mm/transparent_hugepage/"
-#define SHMEM_ENABLED	THP "shmem_enabled"
 #define NHUGE		4UL
 #define SIZE		(NHUGE * HUGE)
 #define NPAGES		(SIZE / PAGE)
-
-/* What is changed, and put back at the end. */
-static const char *const settings[] = {
-	THP "enabled", SHMEM_ENABLED,
-	THP "khugepaged/scan_sleep_millisecs",
-	THP "khugepaged/alloc_sleep_millisecs",
-	THP "khugepaged/pages_to_scan",
-	THP "khugepaged/max_ptes_none",
-};
 
 FIXTURE(thp) {
 	size_t unit;
 	char *base;
 	int fd;
-	char saved[ARRAY_SIZE(settings)][64];
+	struct thp_settings was;
 };
-
-/* "always [madvise] never": the one that is chosen. */
-static void chosen(char *text)
-{
-	char *from = strchr(text, '['), *to = strchr(text, ']');
-
-	if (from && to) {
-		*to = 0;
-		memmove(text, from + 1, to - from);
-	}
-}
 
 FIXTURE_SETUP(thp)
 {
 	self->unit = ms_setup(_metadata, NULL);
 	if (!self->unit)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		ASSERT_LT(0, read_file(settings[i], self->saved[i],
-				       sizeof(self->saved[i]))) {
-			TH_LOG("%s", settings[i]);
-		}
-		chosen(self->saved[i]);
-	}
+	thp_save(_metadata, &self->was);
 	/* Only what a test asks for. */
 	ASSERT_EQ(0, write_file(SHMEM_ENABLED, "never"));
 	ASSERT_EQ(0, write_file(THP "enabled", "madvise"));
@@ -71,11 +40,7 @@ FIXTURE_SETUP(thp)
 
 FIXTURE_TEARDOWN(thp)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		EXPECT_EQ(0, write_file(settings[i], self->saved[i])) {
-			TH_LOG("%s: %s", settings[i], self->saved[i]);
-		}
-	}
+	thp_restore(_metadata, &self->was);
 }
 
 static long pmd_mapped(void)
@@ -178,10 +143,7 @@ TEST_F(thp, khugepaged)
 	EXPECT_EQ(before, pmd_mapped());
 
 	ASSERT_EQ(0, write_file(SHMEM_ENABLED, "advise"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/scan_sleep_millisecs", "10"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/alloc_sleep_millisecs",
-				"10"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/pages_to_scan", "8192"));
+	thp_hurry(_metadata, "10");
 	ASSERT_EQ(0, region_advise(self->fd, 0, SIZE, MADV_HUGEPAGE));
 	for (int i = 0; i < 400 && meminfo_kb("ShmemHugePages") < 8192; i++) {
 		/* It leaves alone what nobody uses. */
@@ -340,9 +302,7 @@ TEST_F_TIMEOUT(thp, khugepaged_under_users, 400)
 	struct use *use;
 
 	ASSERT_EQ(0, write_file(SHMEM_ENABLED, "advise"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/scan_sleep_millisecs", "1"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/alloc_sleep_millisecs", "1"));
-	ASSERT_EQ(0, write_file(THP "khugepaged/pages_to_scan", "8192"));
+	thp_hurry(_metadata, "1");
 	ASSERT_EQ(0, region_anon(self->fd, 0, SIZE));
 	ASSERT_EQ(0, region_advise(self->fd, 0, SIZE, MADV_NOHUGEPAGE));
 	fill(self->base, 1, NPAGES);
