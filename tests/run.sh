@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# tests/run.sh [options] [smoke|full|fuzz]: the test suite, in virtual machines.
+# tests/run.sh [options] [smoke|full|fuzz|races]: the test suite, in virtual machines.
 # Prints TAP, at the end "N passed, N failed"; logs under build/test. A list of
 # what is run where, with which time limit, is in tests/tiers.
 set -eu
@@ -11,9 +11,9 @@ cd "$top"
 
 usage() {
 	cat <<-'END'
-	usage: ./run test [options] [smoke|full|fuzz]
-	  --flavour F   only this kernel: release, debug, off; or "host", what needs
-	                no machine; several are allowed
+	usage: ./run test [options] [smoke|full|fuzz|races]
+	  --flavour F   only this kernel: release, debug, kcsan, off; or "host", what
+	                needs no machine; several are allowed
 	  --la57 V      only with five-level page tables "on", or "off"; "numa": the
 	                suites that need a machine with two nodes
 	  --suite S     only this suite; several are allowed ("mm": the kernel's
@@ -32,8 +32,8 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--flavour)
 		case $2 in
-		release|debug|off|host) flavours="$flavours $2" ;;
-		*) die "--flavour $2: release, debug, off or host" ;;
+		release|debug|kcsan|off|host) flavours="$flavours $2" ;;
+		*) die "--flavour $2: release, debug, kcsan, off or host" ;;
 		esac
 		shift ;;
 	--la57)
@@ -48,7 +48,7 @@ while [ $# -gt 0 ]; do
 	-*) usage >&2; die "$1: unknown option" ;;
 	*)
 		tier=$1
-		[ -f "tests/tiers/$tier" ] || die "$tier: smoke, full or fuzz"
+		[ -f "tests/tiers/$tier" ] || die "$tier: smoke, full, fuzz or races"
 		;;
 	esac
 	shift
@@ -73,7 +73,8 @@ plan() {
 }
 
 configs=
-for config in release/on release/off release/numa debug/on debug/off debug/numa off/on off/off; do
+for config in release/on release/off release/numa debug/on debug/off debug/numa \
+	      kcsan/on kcsan/off off/on off/off; do
 	[ -z "$(plan "${config%/*}" "${config#*/}")" ] || configs="$configs $config"
 done
 # Scripts of this directory that need no machine.
@@ -194,6 +195,8 @@ run_config() {
 	if [ "$status" -eq 0 ]; then
 		passed=$((passed + 1))
 		echo "ok $((passed + failed)) - $where kernel log"
+		# What is no failure, and should be known.
+		sed -n 's/^--- /#   /p' "$logs/$name.err"
 	else
 		failed=$((failed + 1))
 		echo "not ok $((passed + failed)) - $where kernel log # status $status"

@@ -16,8 +16,8 @@ usage() {
 	Boots the kernel with mshare in QEMU and runs PROGRAM in it as root, with the
 	host's files as its own (its changes vanish). Without PROGRAM: a shell.
 
-	  --flavour F     release (default), debug, or off (no mshare)
-	  --mem SIZE      memory, default 1G (debug: 2G)
+	  --flavour F     release (default), debug, kcsan, or off (no mshare)
+	  --mem SIZE      memory, default 1G (debug, kcsan: 2G)
 	  --cpus N        processors, default 4
 	  --append ARGS   more kernel arguments, for example la57=off
 	  --icount        one processor that counts instructions (deterministic, slow)
@@ -91,7 +91,7 @@ done
 case $cpus$numa in *[!0-9]*|'') die "--cpus and --numa take numbers" ;; esac
 case $timeout in *[!0-9]*) die "--timeout takes seconds" ;; esac
 case $accel in tcg|kvm) ;; *) die "--accel $accel: tcg or kvm" ;; esac
-[ -n "$mem" ] || case $flavour in debug) mem=2G ;; *) mem=1G ;; esac
+[ -n "$mem" ] || case $flavour in debug|kcsan) mem=2G ;; *) mem=1G ;; esac
 bytes=$(numfmt --from=iec "$mem" 2>/dev/null) || die "--mem $mem: not a size"
 for size in "$swap" "$disk" "$pmem"; do
 	[ -z "$size" ] || numfmt --from=iec "$size" >/dev/null 2>&1 || die "$size: not a size"
@@ -244,11 +244,13 @@ if [ -n "$out" ]; then
 		-device virtio-9p-pci,fsdev=out,mount_tag=out
 fi
 
-kernel_args="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 tsc=reliable"
+kernel_args="console=ttyS0 panic=-1 oops=panic tsc=reliable"
+# Each report of KCSAN is a warning: all are wanted, and judged at the end.
+[ "$flavour" = kcsan ] || kernel_args="$kernel_args panic_on_warn=1"
 kernel_args="$kernel_args${khz:+ tsc_early_khz=$khz}"
 # A busy host can keep a processor of the guest from running for some time.
 kernel_args="$kernel_args rcupdate.rcu_cpu_stall_timeout=120"
-[ "$flavour" != debug ] || kernel_args="$kernel_args watchdog_thresh=60"
+case $flavour in debug|kcsan) kernel_args="$kernel_args watchdog_thresh=60" ;; esac
 
 # shellcheck disable=SC2086 # several arguments in one word
 set -- qemu-system-x86_64 $qemu_args -M "$machine" -cpu max "$@" \

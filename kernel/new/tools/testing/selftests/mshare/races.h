@@ -84,7 +84,7 @@ struct worker;
 
 /**
  * struct op - one of the things that race
- * @name: as the issue of the test has it
+ * @name: in the name of a pair
  * @fn: does it once, and says so by counting in worker->done
  * @area: which parts it changes, or PLAIN
  * @parts: how it makes accesses to them end
