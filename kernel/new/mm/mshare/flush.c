@@ -54,7 +54,13 @@ static bool flush_disabled(void)
 }
 #endif
 
-/* Bump the generations of all that are attached, and add their CPUs. */
+/*
+ * Bump the generations of all that are attached, and add their CPUs.
+ *
+ * CPUs set and clear their bits meanwhile, which is harmless: one that sets its
+ * bit too late for this reads the new generation after that, see
+ * switch_mm_irqs_off(); one too many is interrupted for nothing.
+ */
 static void flush_attached(struct mshare_region *region, struct cpumask *cpus,
 			   bool freed_tables)
 {

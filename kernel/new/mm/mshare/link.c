@@ -44,7 +44,8 @@ static pmd_t *host_pmd_table(struct mm_struct *host, unsigned long address)
 
 /*
  * The entry for @address of a process, NULL when the tables above it are not
- * there. @next is then the first address after what is missing.
+ * there. @next is then the first address after what is missing. Faults in
+ * other VMAs may be adding tables; none goes while the mmap_lock is held.
  */
 static pud_t *find_link(struct mm_struct *mm, unsigned long address,
 			unsigned long end, unsigned long *next)
@@ -53,11 +54,11 @@ static pud_t *find_link(struct mm_struct *mm, unsigned long address,
 	p4d_t *p4d;
 
 	*next = pgd_addr_end(address, end);
-	if (pgd_none(*pgd))
+	if (pgd_none(pgdp_get(pgd)))
 		return NULL;
 	p4d = p4d_offset(pgd, address);
 	*next = p4d_addr_end(address, end);
-	if (p4d_none(*p4d))
+	if (p4d_none(p4dp_get(p4d)))
 		return NULL;
 	*next = pud_addr_end(address, end);
 	return pud_offset(p4d, address);

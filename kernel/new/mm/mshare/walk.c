@@ -55,7 +55,7 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 	struct mm_struct *mm = walk->mm;
 	unsigned long at = mshare_host_address(window, start);
 	unsigned long host_end = at + (end - start);
-	VMA_ITERATOR(vmi, host, at);
+	struct vma_iterator vmi;
 	int err = 0;
 
 	if (!walk->ops->walk_mshare)
@@ -63,6 +63,7 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 	if (mmap_read_lock_killable(host))
 		return -EINTR;
 
+	vma_iter_init(&vmi, host, at);
 	for_each_vma_range(vmi, vma, host_end) {
 		unsigned long next = min(host_end, vma->vm_end);
 
@@ -110,14 +111,15 @@ long mshare_mincore(struct vm_area_struct *window, unsigned long start,
 	struct mm_struct *host = mshare_window_region(window)->host;
 	unsigned long first = mshare_host_address(window, start);
 	unsigned long last = first + (end - start);
-	VMA_ITERATOR(vmi, host, first);
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	unsigned long from;
 	long done = 0;
 
 	memset(vec, 0, (end - start) >> PAGE_SHIFT);
 	if (mmap_read_lock_killable(host))
 		return -EINTR;
+	vma_iter_init(&vmi, host, first);
 	for_each_vma_range(vmi, vma, last) {
 		from = max(first, vma->vm_start);
 		done = mincore_vma(vma, from, min(last, vma->vm_end),
