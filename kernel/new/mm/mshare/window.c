@@ -391,7 +391,8 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 /**
  * mshare_madvise - madvise(2) of a window
  * @vma: the window
- * @prev: out: NULL if the mmap_lock was dropped meanwhile
+ * @prev: out, unless 1 is returned: @vma, or NULL if the mmap_lock was dropped
+ *	meanwhile
  * @start: first address
  * @end: after the last, in the window
  * @behavior: MADV_*
@@ -409,9 +410,9 @@ int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
 		   unsigned long start, unsigned long end,
 		   unsigned long behavior, bool write_locked)
 {
-	*prev = vma;
 	switch (behavior) {
 	case MADV_DONTNEED:
+		*prev = vma;
 		return 0;
 	case MADV_DONTFORK:
 	case MADV_DOFORK:

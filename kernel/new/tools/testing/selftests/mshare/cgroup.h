@@ -102,11 +102,13 @@ static inline void cg_shrink_slabs(void)
 /* For in_child(): charges a cgroup on one CPU. */
 static inline int cg_charge(void *cpu)
 {
-	char *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		       MAP_ANONYMOUS, -1, 0);
+	char *p;
 
 	pin(L(cpu));
 	CHECK(!cg_enter("mshare-stock"));
+	/* Objects and pages: there is a stock of each. */
+	p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
 	for (int i = 0; i < 64; i++)
 		store(p + i * PAGE, 1);
