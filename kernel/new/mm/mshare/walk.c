@@ -54,8 +54,7 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 	struct mm_struct *host = mshare_window_region(window)->host;
 	struct mm_struct *mm = walk->mm;
 	unsigned long at = mshare_host_address(window, start);
-	unsigned long host_end = at + (end - start);
-	struct vma_iterator vmi;
+	unsigned long host_end = at + (end - start), next;
 	int err = 0;
 
 	if (!walk->ops->walk_mshare)
@@ -63,26 +62,32 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 	if (mmap_read_lock_killable(host))
 		return -EINTR;
 
-	vma_iter_init(&vmi, host, at);
-	for_each_vma_range(vmi, vma, host_end) {
-		unsigned long next = min(host_end, vma->vm_end);
-
+	while (at < host_end) {
+		vma = find_vma(host, at);
+		next = vma ? min(host_end, max(at, vma->vm_start)) : host_end;
 		err = walk_hole(window_address(window, at),
-				window_address(window,
-					       max(at, vma->vm_start)), walk);
-		if (err)
+				window_address(window, next), walk);
+		at = next;
+		if (err || at == host_end)
 			break;
+
+		next = min3(host_end, vma->vm_end, ALIGN(at + 1, MSHARE_UNIT));
 		walk->vma = vma;
 		walk->mm = host;
-		err = walk_vma(max(at, vma->vm_start), next, walk);
+		err = walk_vma(at, next, walk);
 		walk->vma = window;
 		walk->mm = mm;
+		at = next;
 		if (err)
 			break;
-		at = next;
+
+		/* Whoever waits to change the region has faults behind it. */
+		if (mmap_lock_is_contended(host)) {
+			mmap_read_unlock(host);
+			if (mmap_read_lock_killable(host))
+				return -EINTR;
+		}
 	}
-	if (!err)
-		err = walk_hole(window_address(window, at), end, walk);
 
 	mmap_read_unlock(host);
 	return err;
@@ -190,10 +195,12 @@ unsigned long __mshare_sharers(struct vm_area_struct *vma)
  * @start: in: page-aligned address; out: the same in @mm
  * @end: in and out, after the last address
  *
- * For mbind(2): its work is done on the VMAs of the region.
+ * For mbind(2): its work is done on the VMAs of the region, which it locks for
+ * everybody and may split. That takes the right to change the region.
  *
  * Return: NULL when @start is not in a window; else the file that keeps the
- * region, for fput(); ERR_PTR(-EINVAL) when not all is in that window.
+ * region, for fput(); ERR_PTR(-EINVAL) when not all is in that window,
+ * ERR_PTR(-EACCES) when its file is not open for writing.
  */
 struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 				 unsigned long *end)
@@ -204,9 +211,14 @@ struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 
 	mmap_read_lock(*mm);
 	window = vma_lookup(*mm, *start);
-	if (window && vma_is_mshare(window))
-		file = *end <= window->vm_end ? get_file(window->vm_file) :
-						ERR_PTR(-EINVAL);
+	if (window && vma_is_mshare(window)) {
+		if (*end > window->vm_end)
+			file = ERR_PTR(-EINVAL);
+		else if (!(window->vm_file->f_mode & FMODE_WRITE))
+			file = ERR_PTR(-EACCES);
+		else
+			file = get_file(window->vm_file);
+	}
 	if (!IS_ERR_OR_NULL(file)) {
 		struct mm_struct *process = *mm;
 
@@ -232,6 +244,19 @@ bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm)
 		found |= attachment->mm == mm;
 	spin_unlock(&region->attach_lock);
 	return found;
+}
+
+/* Where a window shows an address of a host mm; -EFAULT: it does not. */
+static unsigned long shown_at(struct vm_area_struct *vma,
+			      struct mm_struct *host, unsigned long address)
+{
+	struct mshare_attachment *attachment = vma->vm_private_data;
+
+	if (!attachment || attachment->region->host != host ||
+	    address < mshare_host_address(vma, vma->vm_start) ||
+	    address >= mshare_host_address(vma, vma->vm_end))
+		return -EFAULT;
+	return window_address(vma, address);
 }
 
 /**
@@ -262,17 +287,13 @@ unsigned long mshare_task_address(struct task_struct *task,
 		VMA_ITERATOR(vmi, mm, 0);
 
 		for_each_vma(vmi, vma) {
-			struct mshare_attachment *attachment;
-
-			if (!vma_is_mshare(vma))
+			/* One that is being changed shows neither this nor that. */
+			if (!vma_is_mshare(vma) || !vma_start_read(vma))
 				continue;
-			attachment = READ_ONCE(vma->vm_private_data);
-			if (!attachment || attachment->region->host != host ||
-			    address < mshare_host_address(vma, vma->vm_start) ||
-			    address >= mshare_host_address(vma, vma->vm_end))
-				continue;
-			found = window_address(vma, address);
-			break;
+			found = shown_at(vma, host, address);
+			vma_end_read(vma);
+			if (found != -EFAULT)
+				break;
 		}
 	}
 	rcu_read_unlock();

@@ -11,6 +11,7 @@
  */
 #include <linux/file.h>
 #include <linux/hash.h>
+#include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
@@ -224,7 +225,7 @@ static int window_set_policy(struct vm_area_struct *vma, struct mempolicy *new)
 	return -EINVAL;
 }
 
-/* Of memory, hugetlb or not; files on disks have no policy of their own. */
+/* Of memory. Files on disks, and hugetlb, have no policy of their own. */
 static struct mempolicy *window_get_policy(struct vm_area_struct *vma,
 					   unsigned long address, pgoff_t *ilx)
 {
@@ -371,6 +372,7 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 	struct mshare_region *region = mshare_window_region(vma);
 	u64 offset = mshare_host_address(vma, start) - MSHARE_HOST_BASE;
 	struct file *file = get_file(vma->vm_file);
+	struct mem_cgroup *memcg, *old_memcg;
 	struct mm_struct *mm = vma->vm_mm;
 	int err;
 
@@ -379,7 +381,12 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 		mmap_write_unlock(mm);
 	else
 		mmap_read_unlock(mm);
+	/* What the host mm needs is the region's, not the caller's. */
+	memcg = mshare_get_memcg(region);
+	old_memcg = set_active_memcg(memcg);
 	err = mshare_advise(region, offset, end - start, behavior);
+	set_active_memcg(old_memcg);
+	mem_cgroup_put(memcg);
 	fput(file);
 	if (write_locked)
 		mmap_write_lock(mm);
@@ -399,9 +406,11 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
  * @write_locked: how the mmap_lock of the process is held
  *
  * Advice that changes only the VMA is this window's; advice about memory is
- * given to the region. Its contents change through a window that can be written
- * only, so MADV_REMOVE needs one, and MADV_DONTNEED, which for shared memory
- * is about one process, drops nothing.
+ * given to the region. What makes it slower for others, or changes how it is
+ * mapped for them, takes the right that MSHAREFS_ADVISE takes, a file that is
+ * open for writing. Contents change through a window that can be written only,
+ * so MADV_REMOVE needs one, and MADV_DONTNEED, which for shared memory is about
+ * one process, drops nothing.
  *
  * Return: 1 to go on as for any VMA, 0 when all is done, -EINVAL when the
  * advice is not for windows, -EACCES, or as madvise(2) fails.
@@ -423,12 +432,15 @@ int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
 		if (!(vma->vm_flags & VM_WRITE))
 			return -EACCES;
 		fallthrough;
-	case MADV_WILLNEED:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:
 	case MADV_COLLAPSE:
+		if (!(vma->vm_file->f_mode & FMODE_WRITE))
+			return -EACCES;
+		fallthrough;
+	case MADV_WILLNEED:
 		*prev = NULL;
 		return madvise_region(vma, start, end, behavior, write_locked);
 	default:

@@ -80,14 +80,35 @@ TEST_F(madvise, pageout)
 	unchanged(_metadata, self);
 }
 
-/* The kernel asks whether the object could be written, not the window. */
+/* The right to change the region is that of the file, not of the window. */
 TEST_F(madvise, pageout_through_a_read_only_window)
 {
+	char *ro = ms_map(self->fd, self->unit, PROT_READ);
+
+	ASSERT_NE(MAP_FAILED, ro);
 	if (!self->swap)
 		SKIP(return, "no swap");
-	EXPECT_EQ(0, peer_sys(&self->p, __NR_madvise, self->other,
-			      NPAGES * PAGE, MADV_PAGEOUT));
+	EXPECT_EQ(0, madvise(ro, NPAGES * PAGE, MADV_PAGEOUT));
 	paged_out(_metadata, self);
+}
+
+/* What would harm the others, or change how it is mapped for them. */
+TEST_F(madvise, of_a_file_opened_to_read)
+{
+	const int advice[] = { MADV_PAGEOUT, MADV_COLD, MADV_HUGEPAGE,
+			       MADV_NOHUGEPAGE, MADV_COLLAPSE, MADV_REMOVE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
+		EXPECT_EQ(-EACCES, peer_sys(&self->p, __NR_madvise, self->other,
+					    NPAGES * PAGE, advice[i])) {
+			TH_LOG("advice %d", advice[i]);
+		}
+	}
+	EXPECT_EQ(NPAGES, resident(self->fd));
+	EXPECT_EQ(NPAGES * 4, smaps_kb(self->base, "Referenced"));
+	EXPECT_EQ(0, peer_sys(&self->p, __NR_madvise, self->other,
+			      NPAGES * PAGE, MADV_WILLNEED));
+	unchanged(_metadata, self);
 }
 
 TEST_F(madvise, pageout_of_another_process)
@@ -98,6 +119,10 @@ TEST_F(madvise, pageout_of_another_process)
 	if (!self->swap)
 		SKIP(return, "no swap");
 	ASSERT_LE(0, pidfd);
+	EXPECT_ERR(EACCES, syscall(__NR_process_madvise, pidfd, &iov, 1L,
+				   MADV_PAGEOUT, 0L));
+	iov.iov_base = (void *)peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
+	ASSERT_LT(0, L(iov.iov_base));
 	EXPECT_EQ((long)(NPAGES * PAGE),
 		  syscall(__NR_process_madvise, pidfd, &iov, 1L, MADV_PAGEOUT,
 			  0L));
@@ -150,6 +175,7 @@ TEST_F(madvise, dontneed_drops_nothing)
 TEST_F(madvise, hugepages)
 {
 	char was[64], *word, *at = self->base + 2 * HUGE;
+	long other;
 
 	if (read_file(SHMEM_ENABLED, was, sizeof(was)) < 0)
 		SKIP(return, "no transparent huge pages");
@@ -163,7 +189,9 @@ TEST_F(madvise, hugepages)
 	EXPECT_EQ(HUGE / KIB, peer_call(&self->p, op_smaps, self->other,
 					L("ShmemPmdMapped")));
 	/* By another process, and taken back. */
-	EXPECT_EQ(0, peer_sys(&self->p, __NR_madvise, self->other + 4 * HUGE,
+	other = peer_attach(&self->p, MS_DIR "/a", O_RDWR, RW);
+	ASSERT_LT(0, other);
+	EXPECT_EQ(0, peer_sys(&self->p, __NR_madvise, other + 4 * HUGE,
 			      2 * HUGE, MADV_HUGEPAGE));
 	EXPECT_EQ(0, madvise(self->base + 5 * HUGE, HUGE, MADV_NOHUGEPAGE));
 	store(self->base + 4 * HUGE, 1);

@@ -206,6 +206,18 @@ TEST_F(numa, bind_range)
 				    1 << 20));
 }
 
+/* It locks the region for all, and may split its mappings. */
+TEST_F(numa, bind_of_a_file_opened_to_read)
+{
+	int rdonly = reopen(self->fd, O_RDONLY);
+	char *ro = ms_map(rdonly, self->unit, PROT_READ);
+
+	ASSERT_NE(MAP_FAILED, ro);
+	EXPECT_EQ(-EACCES, mbind_at(ro, NPAGES, MPOL_BIND, NODE(1), 0));
+	EXPECT_EQ(POLICY(MPOL_DEFAULT, 0), policy_at(self->base));
+	close(rdonly);
+}
+
 TEST_F(numa, bind_holes)
 {
 	int fd = ms_container(_metadata, MS_DIR "/b", self->unit);
