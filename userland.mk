@@ -31,7 +31,7 @@ $(uapi): $(top)kernel/new/include/uapi/linux/msharefs.h
 	sed 's/_UAPI_LINUX_/_LINUX_/' $< >$@
 
 ifeq ($(abspath $(firstword $(MAKEFILE_LIST))),$(top)userland.mk)
-parts := lib tool
+parts := lib preload tool
 all install:
 	for part in $(parts); do $(MAKE) -C $(top)$$part $@ || exit 1; done
 .PHONY: all install

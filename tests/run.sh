@@ -119,6 +119,7 @@ for program in leaks seed004/donor seed004/consumer; do
 done
 
 make -s -C tests/lib real >&2
+make -s -C tests/preload real >&2
 make -s -C tests/tool >&2
 
 # ---------------------------------------------------------------------- runs

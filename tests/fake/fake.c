@@ -175,8 +175,10 @@ REAL_OF(int, fcntl64, int fd, int command, ...)
 
 static int fake_statfs(int err, struct statfs *fs)
 {
-	if (!err)
+	if (!err) {
 		fs->f_type = is("mounted") ? MSHAREFS_MAGIC : SYSFS_MAGIC;
+		fs->f_blocks = 0;	/* as without size= */
+	}
 	return err;
 }
 
@@ -270,6 +272,8 @@ static int resize(int fd, off_t size, bool shrink)
 	for (uint64_t i = 0; i < meta.count; i++)
 		if (meta.map[i].offset + meta.map[i].size > (uint64_t)size)
 			return -1;
+	/* Nothing of what had this inode before. */
+	save(&meta, path);
 	return __real_ftruncate64(fd, size);
 }
 

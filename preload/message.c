@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* libmshare-preload: what it says on standard error */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "preload.h"
+
+static struct stat at_start;
+static bool had_stderr;
+static atomic_flag said = ATOMIC_FLAG_INIT;
+
+void message_init(void)
+{
+	had_stderr = !fstat(STDERR_FILENO, &at_start);
+}
+
+/* A server may have closed it, and have data there now. */
+static bool is_stderr(void)
+{
+	struct stat now;
+
+	return had_stderr && !fstat(STDERR_FILENO, &now) &&
+	       now.st_dev == at_start.st_dev && now.st_ino == at_start.st_ino;
+}
+
+static char *put(char *to, const char *end, const char *text)
+{
+	while (*text && to < end)
+		*to++ = *text++;
+	return to;
+}
+
+static char *put_number(char *to, const char *end, uint64_t number)
+{
+	char digits[24], *at = digits + sizeof(digits) - 1;
+
+	*at = 0;
+	do {
+		*--at = '0' + number % 10;
+		number /= 10;
+	} while (number);
+	return put(to, end, at);
+}
+
+/* "mshare: preload: [LEN bytes: ]WHAT: WHY" in one write(2). */
+void message(size_t len, const char *what, const char *why)
+{
+	char line[512], *at = line, *end = line + sizeof(line) - 1;
+	int saved = errno;
+	ssize_t written;
+
+	at = put(at, end, "mshare: preload: ");
+	if (len) {
+		at = put_number(at, end, len);
+		at = put(at, end, " bytes: ");
+	}
+	at = put(at, end, what);
+	at = put(at, end, ": ");
+	at = put(at, end, why);
+	*at++ = '\n';
+	if (is_stderr())
+		written = write(STDERR_FILENO, line, at - line);
+	else
+		written = 0;
+	(void)written;	/* nobody to tell */
+	errno = saved;
+}
+
+void message_once(size_t len, const char *what, const char *why)
+{
+	if (!atomic_flag_test_and_set(&said))
+		message(len, what, why);
+}
+
+/* Not strerror(3), which may translate and so allocate. */
+const char *message_reason(int err)
+{
+	const char *text;
+
+	switch (-err) {
+	case ENOSYS:
+		return "this kernel has no mshare";
+	case ENODEV:
+		return "msharefs is not mounted";
+	case ENOSPC:
+		return "not enough room in msharefs";
+	case ENOBUFS:
+		return "too many pieces of memory";
+	}
+	text = strerrordesc_np(-err);
+	return text ? text : "failed";
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * libmshare-preload: a region for one area
+ *
+ * It has no name, and no file is kept open, which programs that close all files
+ * would close: the windows keep it, and it goes with the last of them. This is
+ * not done with libmshare, which allocates its handles.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#include <mshare/msharefs.h>
+
+#include "preload.h"
+
+#define UNIT_X86_64	(1ULL << 30)
+
+static _Atomic uint64_t unit;	/* the kernel's, once there is an area */
+
+uint64_t region_unit(void)
+{
+	return unit ? unit : UNIT_X86_64;
+}
+
+/* mshare_info, from the mount that the region is on. */
+static uint64_t read_unit(void)
+{
+	char path[PATH_MAX], text[32] = "";
+	size_t len = strlen(preload_config.dir);
+	uint64_t value = 0;
+	ssize_t got = 0;
+	int fd;
+
+	if (len + sizeof("/mshare_info") > sizeof(path))
+		return UNIT_X86_64;
+	memcpy(path, preload_config.dir, len);
+	memcpy(path + len, "/mshare_info", sizeof("/mshare_info"));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		got = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	for (ssize_t i = 0; i < got && text[i] >= '0' && text[i] <= '9'; i++)
+		value = value * 10 + (text[i] - '0');
+	return value >= 4096 && !(value & (value - 1)) ? value : UNIT_X86_64;
+}
+
+static int open_region(size_t len)
+{
+	int fd = open(preload_config.dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	struct statfs fs;
+	int err;
+
+	if (fd < 0) {
+		err = -errno;
+		/* Without msharefs the directory is one of sysfs, or missing. */
+		if (err == -EOPNOTSUPP)
+			return -ENODEV;
+		if (err == -EACCES && !statfs(preload_config.dir, &fs) &&
+		    fs.f_type != MSHAREFS_MAGIC)
+			return -ENODEV;
+		return err == -ENOENT ? -ENOSYS : err;
+	}
+	err = fstatfs(fd, &fs) ? -errno : 0;
+	if (!err && fs.f_type != MSHAREFS_MAGIC)
+		err = -ENODEV;
+	/* The mount's limit strikes at first use, with SIGBUS: not so late. */
+	if (!err && fs.f_blocks && len / fs.f_bsize >= fs.f_bavail)
+		err = -ENOSPC;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Only what is memory: page tables of a file on a disk come and go with it. */
+bool region_can_have(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
+}
+
+static size_t padded(size_t len)
+{
+	uint64_t mask = region_unit() - 1;
+
+	return (len + mask) & ~mask;
+}
+
+static int fill(int region, size_t len, int flags, int fd, off_t offset)
+{
+	struct mshare_create arg = {
+		.size = page_up(len),
+		.prot = PROT_READ | PROT_WRITE,
+		.flags = (flags & (MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE)) |
+			 MAP_SHARED | MAP_FIXED_NOREPLACE,
+	};
+
+	if (!(flags & MAP_ANONYMOUS)) {
+		arg.fd = fd;
+		arg.offset = offset;
+	}
+	if (ftruncate(region, padded(len)) ||
+	    ioctl(region, MSHAREFS_CREATE_MAPPING, &arg))
+		return -errno;
+	return 0;
+}
+
+/*
+ * Under the lock, so that no child has the window without knowing of it. At
+ * @addr, if it is not NULL, or not at all.
+ */
+static int map_window(int region, void *addr, size_t len, int prot,
+		      void **window)
+{
+	int fixed = addr ? MAP_FIXED_NOREPLACE : 0;
+	int err = 0;
+	void *p;
+
+	preload_lock();
+	p = preload_next.mmap(addr, padded(len), prot, MAP_SHARED | fixed,
+			      region, 0);
+	if (p == MAP_FAILED) {
+		err = -errno;
+	} else if (!table_insert((uintptr_t)p, (uintptr_t)p + page_up(len))) {
+		preload_next.munmap(p, padded(len));
+		err = -ENOBUFS;
+	}
+	preload_unlock();
+	*window = p;
+	return err;
+}
+
+int region_window(void *addr, size_t len, int prot, int flags, int fd,
+		  off_t offset, void **window)
+{
+	int region, err, cancel;
+
+	/* mmap(2) is no cancellation point, open(2) and close(2) are. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	region = open_region(len);
+	err = region < 0 ? region : 0;
+	if (!err) {
+		if (!unit)
+			unit = read_unit();
+		err = len > INT64_MAX - unit ? -ENOMEM :
+					       fill(region, len, flags, fd, offset);
+		if (!err)
+			err = map_window(region, addr, len, prot, window);
+		close(region);
+	}
+	pthread_setcancelstate(cancel, NULL);
+	return err;
+}
