@@ -11,6 +11,7 @@ _mshare_regions() {
 _mshare_options() {
 	local common="--json --bytes --noheadings --mount --help"
 	case $1 in
+	run) echo "--require --min-size --only --files --verbose $common" ;;
 	create) echo "--mode --populate --lock --noreserve --hugetlb $common" ;;
 	stat) echo "--watch --count $common" ;;
 	map) echo "--file --offset --at --replace --prot --populate --lock --noreserve --hugetlb $common" ;;
@@ -21,6 +22,32 @@ _mshare_options() {
 	esac
 }
 
+# Its options, and those of the program when there is one.
+_mshare_run() {
+	local i word
+
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		-m|--min-size|-o|--only|-D|--mount) ((i++)) ;;
+		--) ((i++)); break ;;
+		-*) ;;
+		*) break ;;
+		esac
+	done
+	if [ "$i" -lt "$COMP_CWORD" ]; then
+		if declare -F _command_offset >/dev/null; then
+			_command_offset "$i"
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
+	elif [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mshare_options run)" -- "$cur")
+	elif [ "$i" -eq "$COMP_CWORD" ]; then
+		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+	fi
+}
+
 _mshare() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]}
@@ -28,7 +55,11 @@ _mshare() {
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W \
-			"create ls show stat map unmap protect rm mount doctor estimate --help --version" -- "$cur")
+			"run create ls show stat map unmap protect rm mount doctor estimate --help --version" -- "$cur")
+		return
+	fi
+	if [ "$command" = run ]; then
+		_mshare_run
 		return
 	fi
 	case $prev in

@@ -102,6 +102,37 @@ fi
 check installs make -s -C tool install O="$plain" DESTDIR="$work/at" prefix=/usr
 check installed env LD_LIBRARY_PATH="$plain/lib" "$work/at/usr/bin/mshare" --version
 
+# ------------------------------------------------------------------------- run
+check builds_preload make -s -C preload O="$plain"
+usage='(mshare run --help)'
+expect run_nothing 125 '' "mshare: run: a program is needed $usage" run -r --
+expect run_option 125 '' "mshare: run: --frob: not an option $usage" run --frob true
+expect run_no_size 125 '' "mshare: run: x: not a size, 64M is one $usage" run -m x true
+expect run_no_exe 125 '' "mshare: run: --only needs the name of a program $usage" \
+	run --only= true
+expect run_no_path 125 '' "mshare: run: x: not a path from / $usage" run -D x true
+expect run_not_found 127 '' 'mshare: /none: No such file or directory' run /none
+expect run_not_executable 126 '' 'mshare: /etc/passwd: Permission denied' run -- /etc/passwd
+expect run_status 7 '' '' run sh -c 'exit 7'
+expect run_arguments 0 '-r -m x' '' run echo -r -m x
+so=$(realpath "$plain/preload/libmshare-preload.so")
+LD_PRELOAD=/other.so expect run_variables 0 \
+	"$so:/other.so 1 1048576 a:b 1 1 /x" '*' run -r -m 1M -o a:b -f -v -D /x \
+	sh -c 'p=MSHARE_PRELOAD_; eval echo \$LD_PRELOAD \$${p}REQUIRE \$${p}MIN_SIZE \
+		\$${p}ONLY \$${p}FILES \$${p}VERBOSE \$${p}DIR'
+mkdir "$work/bin"
+cp "$mshare" "$work/bin/"
+alone() { mshare=$work/bin/mshare; "$@"; mshare=$plain/mshare; }
+alone expect run_without_library 125 '' \
+	'mshare: libmshare-preload.so: No such file or directory' run true
+mkdir "$work/a b" "$work/a b/preload"
+cp "$mshare" "$work/a b/"
+cp "$so" "$work/a b/preload/"
+spaced() { mshare="$work/a b/mshare"; "$@"; mshare=$plain/mshare; }
+spaced expect run_with_space 125 '' \
+	"mshare: $work/a b/preload/libmshare-preload.so: no colon or space may be in it" \
+	run true
+
 # Completion knows the commands, and the options that each has.
 completion() {
 	bash -c 'mshare() { "$0" "$@"; }
@@ -119,7 +150,7 @@ long_options() {
 	{
 		sed -n '/^static const struct option common/,/^}/p' tool/main.c
 		sed -n "/^int cmd_$1(/,/^}/p" tool/*.c
-	} | sed -n 's/.*{ "\([a-z]*\)", [a-z]*_argument.*/--\1/p' | sort
+	} | sed -n 's/.*{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' | sort
 }
 for verb in $verbs; do
 	check "completes_$verb" [ "$(completion mshare "$verb" -- | tr ' ' '\n' | sort)" = \

@@ -6,7 +6,7 @@
 
 #include "tool.h"
 
-struct tool tool = { .dir = MSHARE_DIR };
+struct tool tool = { .dir = MSHARE_DIR, .usage = USAGE };
 
 static const struct command {
 	const char *name;
@@ -14,6 +14,8 @@ static const struct command {
 	const char *arguments;
 	const char *help;
 } commands[] = {
+	{ "run", cmd_run, "[-r] [-m SIZE] [-o EXE[:EXE...]] [-f] [-v] [--] PROGRAM [ARGUMENTS]",
+	  "run a program with shared page tables, of its shared memory" },
 	{ "create", cmd_create, "[-m MODE] [-p] [-l] [-N] [-H] REGION [SIZE]",
 	  "make a region, with SIZE of memory in it" },
 	{ "ls", cmd_ls, "", "list regions" },
@@ -69,7 +71,7 @@ static void help(void)
 	       "  -h, --help         this text; after a command, about it\n"
 	       "  -V, --version      version\n\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no mshare in this kernel or not\n"
-	       "mounted, 4 no such region. See mshare(1).\n");
+	       "mounted, 4 no such region; run: the program's. See mshare(1).\n");
 }
 
 static void command_help(void)
@@ -90,17 +92,19 @@ int usage_error(const char *format, ...)
 	va_end(args);
 	fprintf(stderr, " (mshare %s%s--help)\n", tool.command ?: "",
 		tool.command ? " " : "");
-	return USAGE;
+	return tool.usage;
 }
 
 /*
  * The next option that is the command's own, -1 at the end. Those that all have
- * are dealt with here, mistakes too.
+ * are dealt with here, mistakes too. With + at the beginning of @shorts options
+ * end at the first argument.
  */
 int tool_option(int argc, char **argv, const char *shorts,
 		const struct option *longs)
 {
 	struct option all[MAX_OPTIONS] = { };
+	bool in_order = *shorts == '+';
 	char all_shorts[64];
 	size_t n = 0;
 	int c;
@@ -108,7 +112,8 @@ int tool_option(int argc, char **argv, const char *shorts,
 	while (longs && longs->name && n < MAX_OPTIONS - COMMON - 1)
 		all[n++] = *longs++;
 	memcpy(all + n, common, sizeof(common));
-	snprintf(all_shorts, sizeof(all_shorts), ":JbnD:h%s", shorts);
+	snprintf(all_shorts, sizeof(all_shorts), "%s:JbnD:h%s",
+		 in_order ? "+" : "", shorts + in_order);
 	for (;;) {
 		c = getopt_long(argc, argv, all_shorts, all, NULL);
 		switch (c) {

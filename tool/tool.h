@@ -29,6 +29,7 @@ extern struct tool {
 	bool noheadings;
 	const char *dir;	/* where msharefs is mounted */
 	const char *command;
+	int usage;		/* what wrong usage exits with */
 } tool;
 
 int tool_option(int argc, char **argv, const char *shorts,
@@ -81,5 +82,6 @@ int cmd_rm(int argc, char **argv);
 int cmd_mount(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 
 #endif
