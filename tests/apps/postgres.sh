@@ -12,9 +12,10 @@ bin=/usr/lib/postgresql/15/bin
 mshare=$1/mshare
 work=$(mktemp -d)
 data=$work/data
-mkdir -p "$data" /var/run/postgresql
+mkdir "$data"
 chmod 755 "$work"
-chown postgres "$data" /var/run/postgresql
+chown postgres "$data"
+export PGHOST="$data"
 cd "$data" || exit 1
 
 as() { runuser -u postgres -- "$@"; }
@@ -59,7 +60,8 @@ measure() {
 
 # --------------------------------------------------------------------- without
 check initdb as "$bin/initdb" -D "$data" -k --no-sync -A trust
-cat >>"$data/postgresql.conf" <<-'CONF'
+cat >>"$data/postgresql.conf" <<-CONF
+	unix_socket_directories = '$data'
 	shared_buffers = 256MB
 	max_connections = 60
 	listen_addresses = ''
