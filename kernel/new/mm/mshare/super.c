@@ -125,9 +125,15 @@ static struct vfsmount *mount_memory(struct fs_context *fc, const char *size)
 	}
 	mnt = err ? ERR_PTR(err) : fc_mount(mem_fc);
 	put_fs_context(mem_fc);
+	if (IS_ERR(mnt))
+		return mnt;
 	/* As for other anonymous shared memory, shmem_enabled decides. */
-	if (!IS_ERR(mnt))
-		shmem_inherit_huge(mnt->mnt_sb);
+	shmem_inherit_huge(mnt->mnt_sb);
+	/*
+	 * And security modules that go by names have no say: what is mapped is
+	 * a file that nobody can open, in a file system that nobody can mount.
+	 */
+	mnt->mnt_sb->s_flags |= SB_NOUSER;
 	return mnt;
 }
 
