@@ -253,7 +253,7 @@ kernel_args="$kernel_args rcupdate.rcu_cpu_stall_timeout=120"
 case $flavour in debug|kcsan) kernel_args="$kernel_args watchdog_thresh=60" ;; esac
 
 # shellcheck disable=SC2086 # several arguments in one word
-set -- qemu-system-x86_64 $qemu_args -M "$machine" -cpu max "$@" \
+set -- qemu-system-x86_64 -M "$machine" -cpu max $qemu_args "$@" \
 	-kernel "$image" -initrd "$cpio" \
 	-append "$kernel_args$append" \
 	-chardev "file,id=console,path=$console" -serial chardev:console \

@@ -6,11 +6,11 @@
  */
 #include "mshare_test.h"
 #include "container.h"
+#include "objects.h"
 #include "frames.h"
+#include "poison.h"
 
 #define NPAGES	16UL
-#define BAD	5UL		/* the page with the error */
-#define BUS_AR	PROBE(SIGBUS, BUS_MCEERR_AR)
 
 FIXTURE(hwpoison) {
 	size_t unit;
@@ -61,74 +61,11 @@ FIXTURE_TEARDOWN(hwpoison)
 	EXPECT_EQ(self->corrupted + 4, meminfo_kb("HardwareCorrupted"));\
 } while (0)
 
-/* The last SIGBUS, and how many there were. */
-static struct {
-	volatile int count, code, lsb;
-	volatile long addr;
-} bus;
-
-static void bus_signal(int sig, siginfo_t *si, void *context)
-{
-	(void)sig;
-	(void)context;
-	bus.count++;
-	bus.code = si->si_code;
-	bus.addr = L(si->si_addr);
-	bus.lsb = si->si_addr_lsb;
-}
-
-/* For peers: note a SIGBUS that comes meanwhile; a[0]: to be told early. */
-static long op_expect(const long *a)
-{
-	struct sigaction sa = { .sa_sigaction = bus_signal,
-				.sa_flags = SA_SIGINFO | SA_RESTART };
-
-	if (sigaction(SIGBUS, &sa, NULL) ||
-	    prctl(PR_MCE_KILL, PR_MCE_KILL_SET, a[0] ? PR_MCE_KILL_EARLY :
-		  PR_MCE_KILL_LATE, 0, 0))
-		return -errno;
-	return 0;
-}
-
-enum { COUNT, CODE, ADDR, LSB };
-
-static long op_bus(const long *a)
-{
-	switch (a[0]) {
-	case COUNT:
-		return bus.count;
-	case CODE:
-		return bus.code;
-	case ADDR:
-		return bus.addr;
-	default:
-		return bus.lsb;
-	}
-}
-
 /* A window of the test itself; after the peers have been started. */
 #define MAP_OWN() do {							\
 	self->base = ms_map(self->fd, 2 * self->unit, RW);		\
 	ASSERT_NE(MAP_FAILED, self->base);				\
 } while (0)
-
-/* A peer with @units of the region from @from on; where page BAD is for it. */
-static struct peer attached(struct __test_metadata *_metadata, size_t unit,
-			    unsigned int from, unsigned int units, long *at)
-{
-	/* Each elsewhere. */
-	static unsigned long place = 1UL << 45;
-	struct peer p = peer_start(_metadata);
-	long fd = peer_open(&p, MS_DIR "/a", O_RDWR);
-
-	ASSERT_LE(0, fd);
-	place += 4 * unit;
-	ASSERT_EQ(L(place), peer_mmap(&p, place, units * unit, RW, fd,
-				      from * unit));
-	if (at)
-		*at = place + BAD * PAGE;
-	return p;
-}
 
 /* For peers: whether page a[2] is not as filled, where a[0] is page BAD. */
 static long op_damaged_at(const long *a)
@@ -136,8 +73,6 @@ static long op_damaged_at(const long *a)
 	return load((char *)a[0] + (a[2] - L(BAD)) * L(PAGE)) !=
 	       pattern(a[1], a[2]);
 }
-
-#define TOLD(p, field)	peer_call(p, op_bus, field)
 
 TEST_F(hwpoison, later_access)
 {
@@ -282,6 +217,79 @@ TEST_F(hwpoison, replaced)
 	EXPECT_EQ(7, load(self->base + BAD * PAGE));
 	EXPECT_EQ(pattern(1, BAD + 1), load(self->base + (BAD + 1) * PAGE));
 	EXPECT_EQ(0, peer_stop(&p));
+}
+
+/* A huge page of hugetlb: it is lost as a whole, for those who have it. */
+
+FIXTURE(hwpoison_huge) {
+	size_t unit;
+	int fd, object;
+	uint64_t pfn;		/* of the second of two huge pages */
+	long corrupted;
+};
+
+FIXTURE_SETUP(hwpoison_huge)
+{
+	uint64_t pfn[2 * HUGE / PAGE];
+
+	self->unit = ms_setup(_metadata, NULL);
+	if (!self->unit)
+		return;
+	ASSERT_EQ(4, hugepage_pool(4));
+	self->corrupted = meminfo_kb("HardwareCorrupted");
+	self->fd = ms_container(_metadata, MS_DIR "/a", 2 * self->unit);
+	self->object = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB |
+				    MFD_HUGE_2MB);
+	ASSERT_LE(0, self->object);
+	ASSERT_EQ(0, ftruncate(self->object, 2 * HUGE));
+	ASSERT_EQ(0, region_map(self->fd, 0, 2 * HUGE, RW, FIXED,
+				self->object, 0));
+	ASSERT_EQ(0, region_advise(self->fd, 0, 2 * HUGE,
+				   MADV_POPULATE_WRITE));
+	ASSERT_EQ(0, file_frames(self->object, pfn, ARRAY_SIZE(pfn)));
+	self->pfn = pfn[HUGE / PAGE + BAD];
+}
+
+FIXTURE_TEARDOWN(hwpoison_huge)
+{
+	if (!self->unit)
+		return;
+	EXPECT_EQ(0, region_unmap(self->fd, 0, 2 * HUGE));
+	EXPECT_EQ(0, ftruncate(self->object, 0));
+	/* By the first of its pages, which has the mark. */
+	EXPECT_EQ(0, unpoison(self->pfn - BAD));
+	EXPECT_EQ(0, hugepage_pool(0));
+	EXPECT_EQ(self->corrupted, meminfo_kb("HardwareCorrupted"));
+}
+
+#define HUGE_OF(addr)	((addr) & ~L(HUGE - 1))
+
+TEST_F(hwpoison_huge, told_and_later_access)
+{
+	struct peer early, p, elsewhere;
+	long first, at, other;
+
+	early = attached(_metadata, self->unit, 0, 1, &first);
+	p = attached(_metadata, self->unit, 0, 2, &other);
+	elsewhere = attached(_metadata, self->unit, 1, 1, NULL);
+	at = HUGE_OF(first) + HUGE;
+	other = HUGE_OF(other) + HUGE;
+	EXPECT_EQ(0, peer_call(&early, op_expect, true));
+	EXPECT_EQ(0, peer_call(&elsewhere, op_expect, true));
+	ASSERT_EQ(0, write_number(HWPOISON "corrupt-pfn", self->pfn));
+	EXPECT_EQ(1, TOLD(&early, COUNT));
+	EXPECT_EQ(BUS_MCEERR_AO, TOLD(&early, CODE));
+	EXPECT_EQ(at, HUGE_OF(TOLD(&early, ADDR)));
+	EXPECT_EQ(21, TOLD(&early, LSB));
+	EXPECT_EQ(0, TOLD(&elsewhere, COUNT));
+	EXPECT_EQ(BUS_AR, peer_call(&p, op_peek, other));
+	EXPECT_EQ(BUS_AR, peer_call(&p, op_store, other + HUGE - 8, 1));
+	EXPECT_EQ(0, peer_call(&p, op_peek, other - 8));
+	EXPECT_EQ(0, peer_call(&p, op_store, other - HUGE, 1));
+	EXPECT_EQ(1, peer_call(&early, op_load, at - HUGE));
+	EXPECT_EQ(0, peer_stop(&early));
+	EXPECT_EQ(0, peer_stop(&p));
+	EXPECT_EQ(0, peer_stop(&elsewhere));
 }
 
 TEST_HARNESS_MAIN
