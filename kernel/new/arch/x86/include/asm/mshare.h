@@ -34,11 +34,11 @@ static inline bool arch_mshare_link_write(pud_t link)
 	return pud_flags(link) & _PAGE_RW;
 }
 
+#ifndef MODULE
 /*
- * Note that every translation that @mm may have cached is stale, and add the
- * CPUs that may be using it to @mask. The increment orders the caller's page
- * table changes before the reads of @mask, see inc_mm_tlb_gen(). CPUs that do
- * not run @mm now find the new generation when they switch to it.
+ * All that @mm may have cached is stale: add the CPUs that may use it to @mask.
+ * inc_mm_tlb_gen() orders the caller's page table changes before the reads of
+ * @mask; CPUs that do not run @mm now find it when they switch to @mm.
  */
 static inline void arch_mshare_flush_add(struct cpumask *mask,
 					 struct mm_struct *mm)
@@ -48,7 +48,7 @@ static inline void arch_mshare_flush_add(struct cpumask *mask,
 }
 
 void arch_mshare_flush(const struct cpumask *mask, bool freed_tables);
-
+#endif
 /*
  * Where mmap(2) may place a window: below @base when searching top down, and
  * in any case below @end. Addresses above 2^47 are given only to those who ask
