@@ -76,7 +76,7 @@ void objects_add(const struct area *area, void *arg)
 	struct objects *objects = arg;
 	struct object *object;
 
-	if (!is_large(area))
+	if (!is_large(area) || area->window)
 		return;
 	object = find(objects, area);
 	if (!object && objects->adding)

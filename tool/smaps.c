@@ -37,6 +37,22 @@ static bool parse_kb(const char *line, const char *field, uint64_t *bytes)
 	return true;
 }
 
+/* "VmFlags: rd wr sh mr pt": pt, page tables, is for windows of msharefs. */
+static bool has_flag(const char *line, const char *flag)
+{
+	const char *at = line;
+	size_t len = strlen(flag);
+
+	if (strncmp(line, "VmFlags:", 8))
+		return false;
+	while ((at = strstr(at, flag))) {
+		if (at[-1] == ' ' && (!at[len] || at[len] == ' '))
+			return true;
+		at += len;
+	}
+	return false;
+}
+
 static void parse_detail(const char *line, struct area *area)
 {
 	uint64_t bytes;
@@ -48,6 +64,8 @@ static void parse_detail(const char *line, struct area *area)
 	else if (parse_kb(line, "ShmemPmdMapped", &bytes) ||
 		 parse_kb(line, "FilePmdMapped", &bytes))
 		area->huge += bytes;
+	else if (has_flag(line, "pt"))
+		area->window = true;
 }
 
 int read_areas(const char *path, area_fn fn, void *arg)

@@ -10,6 +10,7 @@
 struct area {
 	uint64_t start, end;
 	bool shared;
+	bool window;		/* its page tables exist once already */
 	unsigned int major, minor;
 	uint64_t inode;
 	uint64_t rss, pss;
