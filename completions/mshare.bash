@@ -2,10 +2,18 @@
 # shellcheck shell=bash
 # bash completion for mshare(1)
 
+# Others choose the names: nothing in them is for the shell (compgen -W would
+# expand it).
 _mshare_regions() {
-	local regions
-	regions=$(mshare ls --noheadings 2>/dev/null | awk '{ print $1 }')
-	mapfile -t COMPREPLY < <(compgen -W "$regions" -- "$cur")
+	local name quoted
+
+	while IFS= read -r name; do
+		printf -v quoted %q "$name"
+		if [[ $name == "$cur"* || $quoted == "$cur"* ]]; then
+			COMPREPLY+=("$quoted")
+		fi
+	done < <(mshare ls --noheadings --bytes 2>/dev/null |
+		sed -E 's/( +[0-9-]+){6}$//')
 }
 
 _mshare_options() {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The mshare tool without a machine: under AddressSanitizer and UBSan with a fake
 # of msharefs; on this kernel, which has none; and its estimates. Prints TAP.
-# shellcheck disable=SC2034,SC2016 # for what it sources; scripts in quotes
+# shellcheck disable=SC2034,SC2016,SC2317 # for what it sources; scripts in quotes;
+# functions that are called through check
 set -u
 suite=tool
 cd "$(dirname "$0")/.." || exit 1
@@ -78,9 +79,15 @@ garbage
 7f2000000000-7f2000100000 rw-s 00000000 00:01 12 /small
 Rss:               1024 kB
 Pss:                512 kB
+VmFlags: rd wr sh mr mw me ms
 7f3000000000-7f3010000000 rw-p 00000000 00:01 13 /private
 Rss:             131072 kB
 Pss:             131072 kB
+VmFlags: rd wr mr mw me
+7f4000000000-7f4040000000 rw-s 00000000 00:1e 14 /sys/fs/mshare/window
+Rss:             131072 kB
+Pss:              65536 kB
+VmFlags: rd wr sh mr mw me ms de pt
 END
 done
 mv "$work/proc_meminfo" "$work/proc/meminfo"
@@ -88,6 +95,7 @@ expect fixture 0 '*' '' estimate --all -J --proc "$work/proc"
 check fixture_saved grep -q '^  "saved": 262144,' "$work/out"
 check fixture_quotes grep -qF '"object": "/a name  with \"quotes\""' "$work/out"
 check fixture_private sh -c '! grep -q private "$1"' - "$work/out"
+check fixture_window sh -c '! grep -q window "$1"' - "$work/out"
 check fixture_small sh -c '! grep -q small "$1"' - "$work/out"
 : >"$work/proc/8/smaps"
 expect fixture_ends 0 '*' '' estimate 7 --proc "$work/proc"
@@ -136,26 +144,72 @@ spaced expect run_with_space 125 '' \
 # Completion knows the commands, and the options that each has.
 completion() {
 	bash -c 'mshare() { "$0" "$@"; }
-	. completions/mshare.bash
-	shift 0
+	. "$1"
+	shift
 	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 	_mshare
-	echo "${COMPREPLY[@]}"' "$mshare" "$@"
+	printf "%s\n" "${COMPREPLY[@]}"' "$mshare" "$PWD/completions/mshare.bash" "$@" |
+		sort | tr '\n' ' ' | sed 's/ $//'
 }
-verbs=$("$mshare" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | tr '\n' ' ')
-check completes_commands [ "$(completion mshare '')" = "$verbs--help --version" ]
+# zsh_completion LINE...: the same from zsh, one line for each
+zsh_completion() {
+	printf '%s\n' "$@" | PATH=${mshare%/*}:$PATH \
+		timeout 200 zsh -f tests/tool/complete.zsh "$PWD/completions"
+}
+verbs=$("$mshare" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p' | sort | tr '\n' ' ')
+check completes_commands [ "$(completion mshare '')" = "--help --version ${verbs% }" ]
 check completes_options [ "$(completion mshare rm --f)" = --force ]
 check completes_protections [ "$(completion mshare protect x 0 1 rw)" = "rw rwx" ]
 long_options() {
 	{
 		sed -n '/^static const struct option common/,/^}/p' tool/main.c
 		sed -n "/^int cmd_$1(/,/^}/p" tool/*.c
-	} | sed -n 's/.*{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' | sort
+	} | sed -n 's/.*{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' | sort | tr '\n' ' ' |
+		sed 's/ $//'
 }
+# What zsh says of all of it: it takes a while to start.
+set -- 'mshare ' 'mshare --' 'mshare protect x 0 1 rw' 'mshare run mktem' \
+	'mshare run -m 1M -- mktem' 'mshare run -o mktem' 'mshare run mktemp --dir' \
+	'mshare run -r -- mktemp --dir' 'mshare mount -o x /sy' 'mshare map -f completions/_ms'
 for verb in $verbs; do
-	check "completes_$verb" [ "$(completion mshare "$verb" -- | tr ' ' '\n' | sort)" = \
-		"$(long_options "$verb")" ]
-	check "zsh_knows_$verb" grep -q "'$verb:" completions/_mshare
+	set -- "$@" "mshare $verb --"
+done
+zsh_completion "$@" >"$work/zsh" 2>"$said"
+zsh_says() { [ "$(sed -n "$1p" "$work/zsh")" = "$2" ]; }
+check zsh_commands zsh_says 1 "${verbs% }"
+check zsh_no_command zsh_says 2 '--help --version'
+check zsh_protections zsh_says 3 'rw rwx'
+check zsh_run_program zsh_says 4 mktemp
+check zsh_run_program_after_options zsh_says 5 mktemp
+check zsh_run_only zsh_says 6 mktemp
+check zsh_run_arguments zsh_says 7 --directory
+check zsh_run_arguments_after_dashes zsh_says 8 --directory
+check zsh_directory zsh_says 9 sys
+check zsh_file zsh_says 10 _mshare
+line=10
+for verb in $verbs; do
+	line=$((line + 1))
+	check "completes_$verb" [ "$(completion mshare "$verb" --)" = "$(long_options "$verb")" ]
+	check "zsh_completes_$verb" zsh_says $line "$(long_options "$verb")"
 	check "manual_knows_$verb" grep -Eq "^\.(TP|B|BI|BR)? ?$verb( |\$)" man/mshare.1
 done
+
+# Regions, whose names others choose: no shell may take them for its own.
+mshare=$asan/mshare
+export MSHARE_FAKE=mounted
+rm -rf "$work/fake" "$work/fake.meta"
+mkdir "$work/fake"
+echo 1073741824 >"$work/fake/mshare_info"
+# shellcheck disable=SC2016 # not to be expanded, here or later
+for name in one 'o;ne' 'o: two' '$(echo>expanded)' '`echo>expanded`' '*'; do
+	expect "create.$name" 0 '' '' create "$name"
+done
+check regions [ "$(completion mshare rm o)" = 'o:\ two o\;ne one' ]
+check regions_all [ "$(completion mshare stat '')" = \
+	'\$\(echo\>expanded\) \* \`echo\>expanded\` o:\ two o\;ne one' ]
+zsh_completion 'mshare show o' 'mshare rm ' >"$work/zsh" 2>"$said"
+check zsh_regions zsh_says 1 'o: two o;ne one'
+check zsh_regions_all zsh_says 2 '$(echo>expanded) * `echo>expanded` o: two o;ne one'
+check regions_are_not_expanded test ! -e expanded
+rm -f expanded
 finish
