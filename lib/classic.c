@@ -29,8 +29,9 @@ static int attach(struct mshare_region *region, void *addr, size_t length,
 			     window);
 }
 
+/* @taken: somebody else has given the name to a region meanwhile. */
 static int attach_new(const char *name, void *addr, size_t length, int oflags,
-		      mode_t mode)
+		      mode_t mode, bool *taken)
 {
 	struct mshare_window *window;
 	struct mshare_region *region;
@@ -42,6 +43,7 @@ static int attach_new(const char *name, void *addr, size_t length, int oflags,
 	err = attach(region, addr, length, oflags, &window);
 	if (!err) {
 		err = mshare_link(region, name);
+		*taken = err == -EEXIST;
 		if (err)
 			mshare_detach(window);
 		else
@@ -71,6 +73,7 @@ static int attach_existing(const char *name, void *addr, size_t length,
 int mshare(const char *name, void *addr, size_t length, int oflags,
 	   mode_t mode)
 {
+	bool taken;
 	int err;
 
 	if (!name || !length || oflags & ~(O_ACCMODE | O_CREAT | O_EXCL) ||
@@ -78,13 +81,14 @@ int mshare(const char *name, void *addr, size_t length, int oflags,
 		return -EINVAL;
 	/* Others may create and remove it meanwhile. */
 	do {
+		taken = false;
 		err = -ENOENT;
 		if (!(oflags & O_CREAT) || !(oflags & O_EXCL))
 			err = attach_existing(name, addr, length, oflags);
 		if (err != -ENOENT || !(oflags & O_CREAT))
 			return err;
-		err = attach_new(name, addr, length, oflags, mode);
-	} while (err == -EEXIST && !(oflags & O_EXCL));
+		err = attach_new(name, addr, length, oflags, mode, &taken);
+	} while (taken && !(oflags & O_EXCL));
 	return err;
 }
 

@@ -111,6 +111,20 @@ static void classic_leaves_nothing_when_it_fails(void **state)
 	ERR(ENOENT, mshare_unlink("check"));
 }
 
+/* The address is taken, not the name: trying again would go on for ever. */
+static void classic_where_something_is(void **state)
+{
+	struct mshare_region *region;
+
+	(void)state;
+	assert_ptr_equal(AT, mmap(AT, GIB, PROT_NONE, MAP_PRIVATE |
+				  MAP_ANONYMOUS | MAP_NORESERVE |
+				  MAP_FIXED_NOREPLACE, -1, 0));
+	ERR(EEXIST, mshare("check", AT, 5000, O_RDWR | O_CREAT, 0600));
+	ERR(ENOENT, mshare_open("check", O_RDWR, &region));
+	OK(munmap(AT, GIB));
+}
+
 static void classic_at_an_address_of_its_choice(void **state)
 {
 	struct mshare_region *region;
@@ -133,6 +147,7 @@ int main(void)
 		CHECK(attach_refuses),
 		CHECK(classic_creates_once),
 		CHECK(classic_leaves_nothing_when_it_fails),
+		CHECK(classic_where_something_is),
 		CHECK(classic_at_an_address_of_its_choice),
 	};
 
