@@ -157,23 +157,29 @@ int mshare_link(struct mshare_region *region, const char *name)
 	return -errno;
 }
 
+/*
+ * The directory is looked at, and the name removed from that one: what path
+ * leads to may be another file the next time, but not one of msharefs.
+ */
 int mshare_remove(const char *name)
 {
 	char path[PATH_MAX];
-	int fd, err;
+	char *slash;
+	int err, dir;
 
 	err = ms_path(name, path, sizeof(path));
 	if (err)
 		return err;
-	/* To look at it, it need not be readable, or a regular file. */
-	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	slash = strrchr(path, '/');
+	*slash = 0;
+	dir = open(*path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
 		return ms_open_error(path, -errno);
-	err = ms_check_fs(fd);
-	close(fd);
-	if (err)
-		return ms_open_error(path, err);
-	return unlink(path) ? -errno : 0;
+	err = ms_check_fs(dir);
+	if (!err && unlinkat(dir, slash + 1, 0))
+		err = -errno;
+	close(dir);
+	return err == -EINVAL ? ms_open_error(path, err) : err;
 }
 
 /* Never makes it smaller: others may be making it larger now. */

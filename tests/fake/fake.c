@@ -369,16 +369,15 @@ REAL_OF(int, linkat, int from, const char *path, int to, const char *name,
 	return __real_linkat(AT_FDCWD, self, to, name, AT_SYMLINK_FOLLOW);
 }
 
-REAL_OF(int, unlink, const char *path)
+REAL_OF(int, unlinkat, int dir, const char *name, int flags)
 {
-	char room[PATH_MAX];
-
-	path = fails() ? NULL : place(path, room);
-	if (path && strstr(path, "/mshare_info")) {
+	if (fails())
+		return -1;
+	if (is_fake(dir) && !strcmp(name, "mshare_info")) {
 		errno = EPERM;
 		return -1;
 	}
-	return path ? __real_unlink(path) : -1;
+	return __real_unlinkat(dir, name, flags);
 }
 
 REAL_OF(int, mkdir, const char *path, mode_t mode)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Calls that go to the fake; the names are those of 64-bit offsets.
 fake_calls := open64 fcntl64 ioctl mmap64 munmap pread64 fstatfs64 statfs64 \
-	ftruncate64 fallocate64 linkat unlink mkdir malloc scandir64 stat64 lstat64 \
+	ftruncate64 fallocate64 linkat unlinkat mkdir malloc scandir64 stat64 lstat64 \
 	access mount
 comma := ,
 fake_ldflags := $(patsubst %,-Wl$(comma)--wrap=%,$(fake_calls))

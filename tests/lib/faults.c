@@ -283,6 +283,48 @@ static void others_in_between(void **state)
 	map_despite(others_grow, 64 * GIB, GIB);
 }
 
+static char link_path[64], other_dir[64], other_file[80];
+
+/* The path leads to a file that is not in msharefs now. */
+static void others_lead_elsewhere(void)
+{
+	OK(unlink(link_path));
+	OK(symlink(other_dir, link_path));
+}
+
+static void remove_removes_regions_only(void **state)
+{
+	char dir[] = "/tmp/mshare-XXXXXX", name[80];
+	bool came = true;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(link_path, sizeof(link_path), "%s/link", dir);
+	snprintf(other_dir, sizeof(other_dir), "%s/other", dir);
+	snprintf(other_file, sizeof(other_file), "%s/check", other_dir);
+	snprintf(name, sizeof(name), "%s/check", link_path);
+	OK(mkdir(other_dir, 0700));
+	fd = open(other_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	for (int n = 1; came; n++) {
+		mshare_close(region_of(MIB));
+		OK(symlink(getenv("MSHARE_FAKE_DIR"), link_path));
+		fake_intrude(n, others_lead_elsewhere);
+		mshare_remove(name);
+		came = fake_failed();
+		fake_intrude(0, NULL);
+		OK(access(other_file, F_OK));
+		OK(unlink(link_path));
+		mshare_remove("check");
+		assert_true(came || n > 3);
+	}
+	OK(unlink(other_file));
+	OK(rmdir(other_dir));
+	OK(rmdir(dir));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +334,7 @@ int main(void)
 		CHECK(detach),
 		CHECK(classic),
 		CHECK(others_in_between),
+		CHECK(remove_removes_regions_only),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
