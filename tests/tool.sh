@@ -32,6 +32,39 @@ MSHARE_FAKE=absent
 missing_cases 'this kernel has no mshare'
 expect mount_absent 3 '' 'mshare: /sys/fs/mshare: this kernel has no mshare' mount
 
+# On a screen lines are not longer than it is, as long as names can be cut; what
+# goes elsewhere is complete. on_screen COLUMNS ROWS ARGS...
+on_screen() {
+	size="cols $1 rows $2"
+	shift 2
+	script -qec "stty $size; TERM=${term:-xterm} $mshare $*" /dev/null </dev/null |
+		tr -d '\r' >"$work/screen"
+}
+longest() { awk '{ if (length($0) > n) n = length($0) } END { print n + 0 }' "$work/screen"; }
+MSHARE_FAKE=mounted
+for name in short a-region-with-a-rather-long-name third fourth; do
+	expect "create_$name" 0 '' '' create "$name"
+done
+on_screen 60 24 ls
+check narrow [ "$(longest)" -eq 60 ]
+check narrow_name grep -q '^\.\.\.long-name  0600 ' "$work/screen"
+on_screen 200 24 ls
+check wide grep -q '^a-region-with-a-rather-long-name  0600 ' "$work/screen"
+"$mshare" ls >"$work/screen"
+check to_a_file grep -q '^a-region-with-a-rather-long-name  0600 ' "$work/screen"
+on_screen 70 5 stat -w 0.01 -c 2
+check live_rows [ "$(tr '\033' '\n' <"$work/screen" | grep -c '^and 2 more$')" -eq 2 ]
+check live_clears [ "$(tr '\033' '\n' <"$work/screen" | grep -c '^\[H$')" -eq 2 ]
+term=dumb on_screen 70 5 stat -w 0.01 -c 2
+check dumb_screen [ "$(grep -c '^third' "$work/screen")" -eq 2 ]
+check dumb_escapes sh -c '! grep -q "$(printf "\033")" "$1"' - "$work/screen"
+"$mshare" stat -w 0.01 -c 2 >"$work/screen"
+check no_escapes_in_files sh -c '! grep -q "$(printf "\033")" "$1"' - "$work/screen"
+MSHARE_FAKE=absent
+on_screen 50 24 doctor
+check doctor_wraps [ "$(longest)" -le 50 ]
+check doctor_says_all grep -q 'mounted here\.$' "$work/screen"
+
 # ------------------------------------------------------------------- estimates
 unset MSHARE_FAKE
 "$asan/tests/user" - 5 64 >"$work/ready" &

@@ -80,12 +80,10 @@ int cmd_rm(int argc, char **argv)
 			continue;
 		this = FAILED;
 		if (err == -ENOENT) {
-			fprintf(stderr, "mshare: %s: no such region\n",
-				argv[optind]);
+			complain("%s: no such region", argv[optind]);
 			this = NO_REGION;
 		} else if (err == -EINVAL) {
-			fprintf(stderr, "mshare: %s: not a region\n",
-				argv[optind]);
+			complain("%s: not a region", argv[optind]);
 		} else {
 			this = failed(err, argv[optind], "cannot be removed");
 		}

@@ -10,10 +10,31 @@
 
 #include "tool.h"
 
+#define ADVICE_INDENT 14
+
 struct report {
 	struct json_object *checks;
 	int status;
 };
+
+/* In lines that fit the screen, below what was found. */
+static void print_advice(const char *advice)
+{
+	int room = screen_columns() - ADVICE_INDENT;
+	int len, cut;
+
+	for (; *advice; advice += cut + strspn(advice + cut, " ")) {
+		len = strlen(advice);
+		cut = len;
+		if (room > 0 && len > room) {
+			for (cut = room; cut && advice[cut] != ' '; cut--)
+				;
+			if (!cut)
+				cut = strcspn(advice, " ");
+		}
+		printf("%*s%.*s\n", ADVICE_INDENT, "", cut, advice);
+	}
+}
 
 /* One finding. @advice is what to do about it; NULL: it is as it should be. */
 static void say(struct report *report, const char *check, const char *found,
@@ -22,8 +43,8 @@ static void say(struct report *report, const char *check, const char *found,
 	struct json_object *line;
 
 	if (!tool.json) {
-		printf("%-4s %-8s %s%s%s\n", advice ? "BAD" : "ok", check, found,
-		       advice ? "\n              " : "", advice ?: "");
+		printf("%-4s %-8s %s\n", advice ? "BAD" : "ok", check, found);
+		print_advice(advice ?: "");
 		return;
 	}
 	line = json_object_new_object();

@@ -25,17 +25,13 @@ int failed(int err, const char *object, const char *what)
 	int missing = err == -ENOSYS || err == -ENODEV ? mshare_probe() : 0;
 
 	if (missing == -ENOSYS) {
-		fprintf(stderr, "mshare: %s: this kernel has no mshare\n",
-			object);
+		complain("%s: this kernel has no mshare", object);
 		return NO_MSHARE;
 	}
 	if (missing == -ENODEV && !strcmp(tool.dir, MSHARE_DIR)) {
-		fprintf(stderr,
-			"mshare: %s: msharefs is not mounted (mshare mount)\n",
-			object);
+		complain("%s: msharefs is not mounted (mshare mount)", object);
 		return NO_MSHARE;
 	}
-	fprintf(stderr, "mshare: %s: %s%s%s\n", object, what, *what ? ": " : "",
-		reason(err));
+	complain("%s: %s%s%s", object, what, *what ? ": " : "", reason(err));
 	return FAILED;
 }

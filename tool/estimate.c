@@ -103,7 +103,7 @@ static int collect(struct estimate *estimate, const char *text)
 		return DONE;
 	}
 	if (err == -ENOENT || err == -ESRCH)
-		fprintf(stderr, "mshare: %s: no such process\n", text);
+		complain("%s: no such process", text);
 	else
 		failed(err, text, "cannot be read");
 	return FAILED;
@@ -187,8 +187,8 @@ static int print(struct estimate *estimate, bool all)
 	for (size_t i = 0; i < estimate->objects.count; i++)
 		saved += object_saved(&estimate->objects.object[i]);
 	if (estimate->unreadable)
-		fprintf(stderr, "mshare: estimate: left out, because they cannot be read: %lu processes\n",
-			estimate->unreadable);
+		complain("estimate: processes left out, because they cannot be read: %lu",
+			 estimate->unreadable);
 	if (tool.json)
 		print_json(estimate, saved);
 	else

@@ -15,7 +15,10 @@ struct json_object *json_new(void)
 
 void json_text(struct json_object *to, const char *key, const char *value)
 {
-	json_object_object_add(to, key, json_object_new_string(value));
+	char *text = valid_utf8(value);
+
+	json_object_object_add(to, key, json_object_new_string(text ?: ""));
+	free(text);
 }
 
 void json_number(struct json_object *to, const char *key, uint64_t value)

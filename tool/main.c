@@ -83,15 +83,19 @@ static void command_help(void)
 int usage_error(const char *format, ...)
 {
 	va_list args;
+	char *text;
+	int len;
 
-	fprintf(stderr, "mshare: ");
-	if (tool.command)
-		fprintf(stderr, "%s: ", tool.command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	len = vasprintf(&text, format, args);
 	va_end(args);
-	fprintf(stderr, " (mshare %s%s--help)\n", tool.command ?: "",
-		tool.command ? " " : "");
+	if (tool.command)
+		complain("%s: %s (mshare %s --help)",
+			 tool.command, len < 0 ? "wrong usage" : text, tool.command);
+	else
+		complain("%s (mshare --help)", len < 0 ? "wrong usage" : text);
+	if (len >= 0)
+		free(text);
 	return tool.usage;
 }
 
@@ -135,7 +139,10 @@ int tool_option(int argc, char **argv, const char *shorts,
 		case ':':
 			exit(usage_error("%s needs a value", argv[optind - 1]));
 		case '?':
-			if (optopt && optopt < 128)
+			if (optopt && strchr(all_shorts, optopt))
+				exit(usage_error("%s: takes no value",
+						 argv[optind - 1]));
+			if (optopt)
 				exit(usage_error("-%c: not an option", optopt));
 			exit(usage_error("%s: not an option", argv[optind - 1]));
 		default:
@@ -161,7 +168,7 @@ static int first_option(const char *arg)
 static int close_output(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "mshare: output: %m\n");
+		complain("output: %m");
 		return status ?: FAILED;
 	}
 	return status;

@@ -154,8 +154,8 @@ int cmd_protect(int argc, char **argv)
 	err = mshare_protect(region, at, size, prot);
 	mshare_close(region);
 	if (err == -ENOMEM) {
-		fprintf(stderr, "mshare: %s: cannot protect: not all of it is mapped\n",
-			argv[optind]);
+		complain("%s: cannot protect: not all of it is mapped",
+			 argv[optind]);
 		return FAILED;
 	}
 	return err ? failed(err, argv[optind], "cannot protect") : DONE;

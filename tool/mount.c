@@ -24,14 +24,14 @@ int cmd_mount(int argc, char **argv)
 		return failed(missing, dir, "");
 	/* Another one would hide the regions of the first. */
 	if (!missing && !strcmp(dir, MSHARE_DIR)) {
-		fprintf(stderr, "mshare: %s: msharefs is mounted already\n", dir);
+		complain("%s: msharefs is mounted already", dir);
 		return FAILED;
 	}
 	if (!mount("msharefs", dir, "msharefs", MS_NOSUID | MS_NODEV, options))
 		return DONE;
 	if (errno == EINVAL && options) {
-		fprintf(stderr, "mshare: %s: cannot be mounted: wrong options: %s\n",
-			dir, options);
+		complain("%s: cannot be mounted: wrong options: %s",
+			 dir, options);
 		return FAILED;
 	}
 	return failed(-errno, dir, "cannot be mounted");

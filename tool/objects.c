@@ -48,7 +48,7 @@ static struct object *add(struct objects *objects, const struct area *area)
 
 	new = realloc(objects->object, (objects->count + 1) * sizeof(*new));
 	if (!new) {
-		fprintf(stderr, "mshare: out of memory\n");
+		complain("out of memory");
 		exit(FAILED);
 	}
 	objects->object = new;

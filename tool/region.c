@@ -31,11 +31,11 @@ int open_region(const char *name, int oflags, struct mshare_region **region)
 	if (!err)
 		err = mshare_open(path, oflags, region);
 	if (err == -ENOENT) {
-		fprintf(stderr, "mshare: %s: no such region\n", name);
+		complain("%s: no such region", name);
 		return NO_REGION;
 	}
 	if (err == -EINVAL) {
-		fprintf(stderr, "mshare: %s: not a region\n", name);
+		complain("%s: not a region", name);
 		return FAILED;
 	}
 	return err ? failed(err, name, "cannot be opened") : DONE;
@@ -112,7 +112,7 @@ int each_region(region_fn fn, void *arg)
 	} else if (statfs(tool.dir, &fs)) {
 		return failed(-errno, tool.dir, "cannot be listed");
 	} else if (fs.f_type != MSHAREFS_MAGIC) {
-		fprintf(stderr, "mshare: %s: not a mount of msharefs\n", tool.dir);
+		complain("%s: not a mount of msharefs", tool.dir);
 		return NO_MSHARE;
 	}
 	return visit("", fn, arg);

@@ -53,8 +53,7 @@ static int set_preload(void)
 		return failed(err, LIBRARY, "");
 	/* What the dynamic loader takes for two names. */
 	if (strpbrk(path, ": \t\n")) {
-		fprintf(stderr, "mshare: %s: no colon or space may be in it\n",
-			path);
+		complain("%s: no colon or space may be in it", path);
 		return FAILED;
 	}
 	if (asprintf(&list, "%s%s%s", path, *others ? ":" : "", others) < 0)

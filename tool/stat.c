@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,6 +131,14 @@ static void wait_for(double seconds)
 		;
 }
 
+/* Something that can be cleared. */
+static bool is_screen(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb");
+}
+
 int cmd_stat(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -137,7 +146,7 @@ int cmd_stat(int argc, char **argv)
 		{ "count", required_argument, NULL, 'c' },
 		{ }
 	};
-	bool live = false, screen = isatty(STDOUT_FILENO);
+	bool live = false, screen;
 	double seconds = 2;
 	long count = 0;
 	char *end;
@@ -158,8 +167,10 @@ int cmd_stat(int argc, char **argv)
 				return usage_error("%s: not a count", optarg);
 		}
 	}
+	screen = live && !tool.json && is_screen();
+	tool.live = screen;
 	for (long i = 0;; i++) {
-		if (live && screen && !tool.json)
+		if (screen)
 			printf("\033[H\033[J");
 		status = show_once(argv + optind, argc - optind);
 		if (status || !live || (count && i + 1 >= count))

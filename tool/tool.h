@@ -27,6 +27,7 @@ extern struct tool {
 	bool json;
 	bool bytes;
 	bool noheadings;
+	bool live;		/* the screen is all ours */
 	const char *dir;	/* where msharefs is mounted */
 	const char *command;
 	int usage;		/* what wrong usage exits with */
@@ -39,6 +40,16 @@ int usage_error(const char *format, ...)
 
 /* error.c */
 int failed(int err, const char *object, const char *what);
+
+/* text.c */
+void complain(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+void defuse(char *text);
+char *valid_utf8(const char *text);
+int text_width(const char *text);
+const char *text_skip(const char *text, int columns);
+int screen_columns(void);
+int screen_rows(void);
 
 /* size.c: 4096, 64k, 1.5G, 2TiB */
 int parse_size(const char *text, uint64_t *size);

@@ -41,6 +41,8 @@ usage_cases() {
 		--json ls
 	expect wrong_option 2 '' 'mshare: ls: --frob: not an option (mshare ls --help)' \
 		ls --frob
+	expect value_for_none 2 '' 'mshare: ls: --json=x: takes no value (mshare ls --help)' \
+		ls --json=x
 	expect wrong_letter 2 '' 'mshare: ls: -x: not an option (mshare ls --help)' ls -x
 	expect no_value 2 '' 'mshare: create: -m needs a value (mshare create --help)' \
 		create x -m
@@ -111,6 +113,15 @@ region_cases() {
 	expect ls_odd 0 '*' '' ls
 	has ls_defused 'od?[7md'
 	expect rm_odd 0 '' '' rm "$(printf 'od\033[7md')"
+	expect rm_odd_again 4 '' 'mshare: o?od?[7md: no such region' \
+		rm "$(printf 'o\nod\033[7md')"
+	# Commands of eight bits, too; other letters are letters.
+	expect create_eight_bits 0 '' '' create "$(printf 'c1\302\233x\233\377\303\244')"
+	expect ls_eight_bits 0 '*' '' ls
+	has ls_letters "$(printf 'c1??x??\303\244  0600')"
+	expect ls_utf8 0 '*' '' ls -J
+	has ls_replaced "$(printf 'c1\302\233x\357\277\275\357\277\275\303\244"')"
+	expect rm_eight_bits 0 '' '' rm "$(printf 'c1\302\233x\233\377\303\244')"
 	expect ls_elsewhere 3 '' 'mshare: /tmp: not a mount of msharefs' ls -D /tmp
 	expect ls_nowhere 1 '' \
 		'mshare: /none: cannot be listed: No such file or directory' ls -D /none
