@@ -34,6 +34,19 @@ if [ ! -d /sys/fs/mshare ]; then
 	cmocka this_kernel "$plain/tests/absent" ENOSYS
 fi
 
+# The guide has no program that is not compiled, and one that needs no mshare.
+complete() {
+	[ "$(grep -c '^```c$' docs/library.md)" = "$(grep -c '^<!-- program: ' docs/library.md)" ]
+}
+falls_back() { "$plain/tests/example-fallback" | diff "$plain/tests/example-fallback.expected" -; }
+check guide_is_compiled complete
+check guide.fallback falls_back
+# Headers of the kernel are the same for both.
+check builds_32_bits make -s -C lib static O="$work/32" LDFLAGS=-m32 \
+	CFLAGS="-O2 -Werror -m32 -idirafter /usr/include/$(gcc -print-multiarch)"
+is_32_bits() { readelf -h "$work/32/lib/libmshare.a" | grep -c 'ELF32' | grep -qx 7; }
+check is_32_bits is_32_bits
+
 # ------------------------------------------------------------- what it exports
 so=$plain/lib/libmshare.so
 exported() { nm -D --defined-only "$so" | awk '$2 == "T" { print $3 }' | sort; }
