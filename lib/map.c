@@ -63,7 +63,7 @@ static int object_page(int fd, unsigned int flags, uint64_t *size)
 	}
 	if (fstatfs(fd, &fs))
 		return -errno;
-	if (fs.f_type == HUGETLBFS_MAGIC)
+	if ((uint32_t)fs.f_type == HUGETLBFS_MAGIC)
 		*size = fs.f_bsize;
 	return 0;
 }

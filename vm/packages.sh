@@ -8,7 +8,7 @@ packages_of() {
 		patch perl cpio kmod xz-utils ccache linux-source-6.12 ;;
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
-		binutils libcmocka-dev apparmor zsh ;;
+		binutils libcmocka-dev libc6-dev-i386 apparmor zsh ;;
 	apps)	echo postgresql-15 postgresql-client-15 ;;
 	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
