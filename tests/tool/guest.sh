@@ -28,7 +28,24 @@ wait "$user" 2>/dev/null
 
 output_cases
 
+# Programs that the preload cannot be in run as ever, whatever was asked for, and
+# not a word is said.
+mkdir -p "$work/preload"
+chmod 755 "$work"
+cp "$1/mshare" "$1/tests/shared" "$1/tests/shared-static" "$work/"
+cp "$1/preload/libmshare-preload.so" "$work/preload/"
+cp "$work/shared" "$work/shared-setuid"
+chmod 4755 "$work/shared-setuid"
+as_nobody() { runuser -u nobody -- "$work/mshare" run --require --verbose "$work/$1" 2>&1; }
+check run_with_window [ "$(as_nobody shared)" = \
+	"mshare: preload: 67108864 bytes: shared page tables: /sys/fs/mshare
+itself, 1 windows" ]
+check run_setuid [ "$(as_nobody shared-setuid)" = 'setuid, 0 windows' ]
+check run_static [ "$(as_nobody shared-static)" = 'itself, 0 windows' ]
+
 check umount umount -n /sys/fs/mshare
+check run_setuid_unmounted [ "$(as_nobody shared-setuid)" = 'setuid, 0 windows' ]
+check run_static_unmounted [ "$(as_nobody shared-static)" = 'itself, 0 windows' ]
 missing_cases 'msharefs is not mounted (mshare mount)'
 expect mount_wrong 1 '' 'mshare: /sys/fs/mshare: cannot be mounted: wrong options: frob=1' \
 	mount -o frob=1
