@@ -129,6 +129,17 @@ static const char *why_not(int err)
 	return "See mshare(1).";
 }
 
+/* By a system call: a store where there is no memory would be SIGBUS. */
+static bool use_page(void *page)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	bool used = fd >= 0 && read(fd, page, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return used;
+}
+
 /* The way of a program, with a region that nobody sees. */
 static void check_region(struct report *report)
 {
@@ -149,8 +160,12 @@ static void check_region(struct report *report)
 		    err == -ENOMEM ? "The limit of address space is too low: ulimit -v" :
 				     "See mshare(1).");
 	} else {
-		*(volatile char *)mshare_window_addr(window) = 1;
 		say(report, "attach", "and attached", NULL);
+		if (use_page(mshare_window_addr(window)))
+			say(report, "memory", "and used", NULL);
+		else
+			bad(report, FAILED, "memory", "there is none",
+			    "The mount, see size=, or the memory cgroup is full.");
 		mshare_detach(window);
 	}
 	mshare_close(region);

@@ -58,46 +58,68 @@ static int visible(const struct dirent *entry)
 	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
 }
 
-static int visit(const char *prefix, region_fn fn, void *arg);
+/*
+ * One path for all levels: others can make directories as deep as a path is
+ * long.
+ */
+struct visit {
+	char path[2 * MAX_NAME];
+	size_t root;		/* length of what is before names of regions */
+	region_fn fn;
+	void *arg;
+};
 
-static int visit_entry(const char *name, region_fn fn, void *arg)
+static int visit_dir(struct visit *visit, size_t len);
+
+static int visit_entry(struct visit *visit, size_t len)
 {
-	char path[MAX_NAME];
+	const char *name = visit->path + visit->root;
 	struct stat st;
 
 	/* It may be gone already. */
-	if (region_path(name, path) || lstat(path, &st))
+	if (len >= MAX_NAME || lstat(visit->path, &st))
 		return DONE;
 	if (S_ISDIR(st.st_mode))
-		return visit(name, fn, arg);
-	return strcmp(name, "mshare_info") ? fn(name, arg) : DONE;
+		return visit_dir(visit, len);
+	return strcmp(name, "mshare_info") ? visit->fn(name, visit->arg) : DONE;
 }
 
-static int visit(const char *prefix, region_fn fn, void *arg)
+/* @len: of the path, which is a directory. */
+static int visit_dir(struct visit *visit, size_t len)
 {
-	char path[MAX_NAME], name[MAX_NAME];
+	int n, status = DONE;
 	struct dirent **list;
-	int n, len, status = DONE;
 
-	if (*prefix ? region_path(prefix, path) :
-	    snprintf(path, sizeof(path), "%s", tool.dir) >= MAX_NAME)
-		return failed(-ENAMETOOLONG, prefix, "");
-	n = scandir(path, &list, visible, compare);
+	n = scandir(visit->path, &list, visible, compare);
 	if (n < 0) {
 		/* A directory below that is gone, or not ours to read. */
-		if (*prefix && (errno == ENOENT || errno == EACCES))
+		if (len >= visit->root && (errno == ENOENT || errno == EACCES))
 			return DONE;
-		return failed(-errno, path, "cannot be listed");
+		return failed(-errno, visit->path, "cannot be listed");
 	}
 	for (int i = 0; i < n; i++) {
-		len = snprintf(name, sizeof(name), "%s%s%s", prefix,
-			       *prefix ? "/" : "", list[i]->d_name);
-		if (status == DONE && len < MAX_NAME)
-			status = visit_entry(name, fn, arg);
+		if (status == DONE) {
+			snprintf(visit->path + len, MAX_NAME, "/%s",
+				 list[i]->d_name);
+			status = visit_entry(visit, strlen(visit->path));
+			visit->path[len] = 0;
+		}
 		free(list[i]);
 	}
 	free(list);
 	return status;
+}
+
+static int visit_all(region_fn fn, void *arg)
+{
+	struct visit visit = { .fn = fn, .arg = arg };
+	size_t len = strlen(tool.dir);
+
+	if (len >= MAX_NAME - 1)
+		return failed(-ENAMETOOLONG, tool.dir, "cannot be listed");
+	memcpy(visit.path, tool.dir, len);
+	visit.root = len + 1;
+	return visit_dir(&visit, len);
 }
 
 /* Calls @fn for each region in order of names. Returns what to exit with. */
@@ -115,5 +137,5 @@ int each_region(region_fn fn, void *arg)
 		complain("%s: not a mount of msharefs", tool.dir);
 		return NO_MSHARE;
 	}
-	return visit("", fn, arg);
+	return visit_all(fn, arg);
 }

@@ -122,6 +122,14 @@ region_cases() {
 	expect ls_utf8 0 '*' '' ls -J
 	has ls_replaced "$(printf 'c1\302\233x\357\277\275\357\277\275\303\244"')"
 	expect rm_eight_bits 0 '' '' rm "$(printf 'c1\302\233x\233\377\303\244')"
+	# Directories that others have made as deep as can be.
+	deep=$(awk 'BEGIN { for (i = 0; i < 900; i++) printf "d/" }')
+	(cd "${MSHARE_FAKE_DIR:-/sys/fs/mshare}" && mkdir -p "$deep")
+	expect create_deep 0 '' '' create "${deep}leaf"
+	expect ls_deep 0 '*' '' ls
+	has ls_deep_leaf "${deep}leaf  0600"
+	expect rm_deep 0 '' '' rm "${deep}leaf"
+	rm -r "${MSHARE_FAKE_DIR:-/sys/fs/mshare}/d"
 	expect ls_elsewhere 3 '' 'mshare: /tmp: not a mount of msharefs' ls -D /tmp
 	expect ls_nowhere 1 '' \
 		'mshare: /none: cannot be listed: No such file or directory' ls -D /none
