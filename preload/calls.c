@@ -47,6 +47,7 @@ static bool widen(uintptr_t *start, uintptr_t *end)
 /* The part of one of our units; the unit goes when nothing else is in it. */
 static int unmap_in_unit(uintptr_t base, uintptr_t start, uintptr_t end)
 {
+	uintptr_t real = table_within(base, base + region_unit())->real;
 	int err;
 
 	table_cut(start, end);
@@ -54,12 +55,12 @@ static int unmap_in_unit(uintptr_t base, uintptr_t start, uintptr_t end)
 		return 0;
 	err = preload_next.munmap((void *)base, region_unit());
 	if (err)	/* too many mappings: nothing has changed */
-		table_insert(start, end);
+		table_insert(start, end, real);
 	return err;
 }
 
-/* Ours and others, in the order of their addresses. Under the lock. */
-static int unmap(uintptr_t start, uintptr_t end)
+/* Ours and others, in the order of their addresses. */
+int preload_unmap(uintptr_t start, uintptr_t end)
 {
 	uintptr_t unit = region_unit(), next;
 	int err = 0;
@@ -78,6 +79,7 @@ static int unmap(uintptr_t start, uintptr_t end)
 		next = next < end ? next : end;
 		err = preload_next.munmap((void *)start, next - start);
 	}
+	sysv_settle();
 	return err;
 }
 
@@ -89,7 +91,7 @@ int preload_munmap(void *addr, size_t len)
 	if (!range_of(addr, len, &start, &end))
 		return preload_next.munmap(addr, len);
 	preload_lock();
-	err = unmap(start, end);
+	err = preload_unmap(start, end);
 	preload_unlock();
 	return err;
 }
@@ -149,7 +151,18 @@ void *preload_mremap(void *addr, size_t old_len, size_t len, int flags,
 		     inside && old_len && !(flags & ~MREMAP_MAYMOVE));
 }
 
-/* Over what is ours: as a whole, or the kernel says EINVAL. */
+/*
+ * Makes room for what is to be mapped over ours: as a whole, or the kernel will
+ * say EINVAL. False: it cannot be unmapped.
+ */
+bool preload_clear(void *addr, size_t len)
+{
+	uintptr_t start, end;
+
+	return !range_of(addr, len, &start, &end) || !widen(&start, &end) ||
+	       !preload_unmap(start, end);
+}
+
 static void *replace(void *addr, size_t len, int prot, int flags, int fd,
 		     off_t offset)
 {
@@ -159,37 +172,46 @@ static void *replace(void *addr, size_t len, int prot, int flags, int fd,
 	if (!range_of(addr, len, &start, &end))
 		return preload_next.mmap(addr, len, prot, flags, fd, offset);
 	preload_lock();
-	if (widen(&start, &end) && unmap(start, end))
-		p = MAP_FAILED;
-	else
+	if (preload_clear(addr, len))
 		p = preload_next.mmap(addr, len, prot, flags, fd, offset);
+	else
+		p = MAP_FAILED;
 	preload_unlock();
 	return p;
+}
+
+/* Whether there is to be no ordinary memory either; says what there is, and why. */
+bool preload_refuses(size_t len, int err)
+{
+	const char *bad = preload_config.bad;
+	const char *why = bad ? bad : message_reason(err);
+
+	if (preload_config.require)
+		message_once(len, bad ? "refused, wrong value" : "refused", why);
+	else
+		message_once(len, bad ? "ordinary memory, wrong value" :
+					"ordinary memory", why);
+	return preload_config.require;
 }
 
 /* What the program gets instead of a window, which @err is the reason for. */
 static void *without(void *addr, size_t len, int prot, int flags, int fd,
 		     off_t offset, int err)
 {
-	const char *bad = preload_config.bad;
-	const char *why = bad ? bad : message_reason(err);
-
 	/* Something is at the address: for the kernel to say. */
 	if (err == -EEXIST)
 		return preload_next.mmap(addr, len, prot, flags, fd, offset);
-	if (preload_config.require) {
-		message_once(len, bad ? "refused, wrong value" : "refused", why);
+	if (preload_refuses(len, err)) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	message_once(len, bad ? "ordinary memory, wrong value" :
-				"ordinary memory", why);
 	return preload_next.mmap(addr, len, prot, flags, fd, offset);
 }
 
 void *preload_mmap(void *addr, size_t len, int prot, int flags, int fd,
 		   off_t offset)
 {
+	struct area area = { addr, len, prot, flags, fd, offset, 0 };
 	int saved = errno, err = -EINVAL;
 	void *p;
 
@@ -201,8 +223,13 @@ void *preload_mmap(void *addr, size_t len, int prot, int flags, int fd,
 		errno = saved;
 		return preload_next.mmap(addr, len, prot, flags, fd, offset);
 	}
+	if (flags & MAP_32BIT)
+		area.addr = (void *)PRELOAD_32BIT;
 	if (!preload_config.bad)
-		err = region_window(addr, len, prot, flags, fd, offset, &p);
+		err = region_area(&area, &p);
+	/* Taken: the address is ours, not one that was asked for. */
+	if (err == -EEXIST && !addr)
+		err = -ENOMEM;
 	errno = saved;
 	if (err)
 		return without(addr, len, prot, flags, fd, offset, err);

@@ -7,7 +7,7 @@
 
 /* What a window does as plain memory would. Huge pages come from a pool. */
 #define FLAGS	(MAP_TYPE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE | \
-		 MAP_STACK | MAP_FIXED_NOREPLACE)
+		 MAP_STACK | MAP_FIXED_NOREPLACE | MAP_32BIT)
 
 struct preload_config preload_config;
 
@@ -105,6 +105,8 @@ void preload_configure(struct preload_config *config, const char *exe,
 			       get("MSHARE_PRELOAD_VERBOSE"));
 	config->files = flag(config, "MSHARE_PRELOAD_FILES",
 			     get("MSHARE_PRELOAD_FILES"));
+	config->sysv = flag(config, "MSHARE_PRELOAD_SYSV",
+			    get("MSHARE_PRELOAD_SYSV"));
 	config->require = flag(config, "MSHARE_PRELOAD_REQUIRE",
 			       get("MSHARE_PRELOAD_REQUIRE"));
 	if (size && *size && !preload_parse_size(size, &config->min_size))
@@ -130,6 +132,8 @@ bool preload_eligible(const struct preload_config *config, const void *addr,
 	if (flags & ~FLAGS || (!(flags & MAP_ANONYMOUS) && !config->files))
 		return false;
 	if (flags & MAP_FIXED_NOREPLACE && !addr)
+		return false;
+	if (flags & MAP_32BIT && (addr || len > PRELOAD_32BIT))
 		return false;
 	return prot == (PROT_READ | PROT_WRITE) && !(offset & 4095);
 }

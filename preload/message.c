@@ -87,6 +87,8 @@ const char *message_reason(int err)
 		return "msharefs is not mounted";
 	case ENOSPC:
 		return "not enough room in msharefs";
+	case ENOLINK:
+		return "CAP_CHECKPOINT_RESTORE is needed for segments";
 	case ENOBUFS:
 		return "too many pieces of memory";
 	}

@@ -40,9 +40,21 @@ static void *kernel_mremap(void *addr, size_t old_len, size_t len, int flags,
 	return (void *)syscall(SYS_mremap, addr, old_len, len, flags, to);
 }
 
+static void *kernel_shmat(int id, const void *addr, int flags)
+{
+	return (void *)syscall(SYS_shmat, id, addr, flags);
+}
+
+static int kernel_shmdt(const void *addr)
+{
+	return syscall(SYS_shmdt, addr);
+}
+
 struct preload_next preload_next = {
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.mprotect = kernel_mprotect,
 	.mremap = kernel_mremap,
+	.shmat = kernel_shmat,
+	.shmdt = kernel_shmdt,
 };

@@ -90,50 +90,79 @@ bool region_can_have(int fd)
 	return !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
-static size_t padded(size_t len)
+uint64_t region_padded(size_t len)
 {
 	uint64_t mask = region_unit() - 1;
 
 	return (len + mask) & ~mask;
 }
 
-static int fill(int region, size_t len, int flags, int fd, off_t offset)
+static int fill(int region, const struct area *area)
 {
 	struct mshare_create arg = {
-		.size = page_up(len),
+		.size = page_up(area->len),
 		.prot = PROT_READ | PROT_WRITE,
-		.flags = (flags & (MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE)) |
+		.flags = (area->flags &
+			  (MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE)) |
 			 MAP_SHARED | MAP_FIXED_NOREPLACE,
 	};
 
-	if (!(flags & MAP_ANONYMOUS)) {
-		arg.fd = fd;
-		arg.offset = offset;
+	if (!(area->flags & MAP_ANONYMOUS)) {
+		arg.fd = area->fd;
+		arg.offset = area->offset;
 	}
-	if (ftruncate(region, padded(len)) ||
+	if (ftruncate(region, region_padded(area->len)) ||
 	    ioctl(region, MSHAREFS_CREATE_MAPPING, &arg))
 		return -errno;
 	return 0;
 }
 
+/* A new region with the object of @area. */
+int region_create(const struct area *area)
+{
+	int region = open_region(area->len), err;
+
+	if (region < 0)
+		return region;
+	if (!unit)
+		unit = read_unit();
+	err = area->len > INT64_MAX - unit ? -ENOMEM : fill(region, area);
+	if (!err)
+		return region;
+	close(region);
+	return err;
+}
+
+static bool note(void *window, const struct area *area)
+{
+	uintptr_t start = (uintptr_t)window;
+
+	if (!table_insert(start, start + page_up(area->len), area->real))
+		return false;
+	if (!area->real || sysv_insert(area->real, start))
+		return true;
+	table_cut(start, start + page_up(area->len));
+	return false;
+}
+
 /*
  * Under the lock, so that no child has the window without knowing of it. At
- * @addr, if it is not NULL, or not at all.
+ * the address asked for, if there is one, or not at all.
  */
-static int map_window(int region, void *addr, size_t len, int prot,
-		      void **window)
+int region_window(int region, const struct area *area, void **window)
 {
-	int fixed = addr ? MAP_FIXED_NOREPLACE : 0;
+	int fixed = area->addr ? MAP_FIXED_NOREPLACE : 0;
+	size_t len = region_padded(area->len);
 	int err = 0;
 	void *p;
 
 	preload_lock();
-	p = preload_next.mmap(addr, padded(len), prot, MAP_SHARED | fixed,
+	p = preload_next.mmap(area->addr, len, area->prot, MAP_SHARED | fixed,
 			      region, 0);
 	if (p == MAP_FAILED) {
 		err = -errno;
-	} else if (!table_insert((uintptr_t)p, (uintptr_t)p + page_up(len))) {
-		preload_next.munmap(p, padded(len));
+	} else if (!note(p, area)) {
+		preload_next.munmap(p, len);
 		err = -ENOBUFS;
 	}
 	preload_unlock();
@@ -141,24 +170,17 @@ static int map_window(int region, void *addr, size_t len, int prot,
 	return err;
 }
 
-int region_window(void *addr, size_t len, int prot, int flags, int fd,
-		  off_t offset, void **window)
+/* A window of a new region. */
+int region_area(const struct area *area, void **window)
 {
 	int region, err, cancel;
 
 	/* mmap(2) is no cancellation point, open(2) and close(2) are. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	region = open_region(len);
-	err = region < 0 ? region : 0;
-	if (!err) {
-		if (!unit)
-			unit = read_unit();
-		err = len > INT64_MAX - unit ? -ENOMEM :
-					       fill(region, len, flags, fd, offset);
-		if (!err)
-			err = map_window(region, addr, len, prot, window);
+	region = region_create(area);
+	err = region < 0 ? region : region_window(region, area, window);
+	if (region >= 0)
 		close(region);
-	}
 	pthread_setcancelstate(cancel, NULL);
 	return err;
 }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
 #include "preload.h"
@@ -50,6 +51,16 @@ PUBLIC void *mremap(void *addr, size_t old_len, size_t len, int flags, ...)
 	return preload_mremap(addr, old_len, len, flags, to);
 }
 
+PUBLIC void *shmat(int id, const void *addr, int flags)
+{
+	return preload_shmat(id, addr, flags);
+}
+
+PUBLIC int shmdt(const void *addr)
+{
+	return preload_shmdt(addr);
+}
+
 static void find_next(void)
 {
 	struct preload_next next = {
@@ -57,9 +68,12 @@ static void find_next(void)
 		.munmap = dlsym(RTLD_NEXT, "munmap"),
 		.mprotect = dlsym(RTLD_NEXT, "mprotect"),
 		.mremap = dlsym(RTLD_NEXT, "mremap"),
+		.shmat = dlsym(RTLD_NEXT, "shmat"),
+		.shmdt = dlsym(RTLD_NEXT, "shmdt"),
 	};
 
-	if (next.mmap && next.munmap && next.mprotect && next.mremap)
+	if (next.mmap && next.munmap && next.mprotect && next.mremap &&
+	    next.shmat && next.shmdt)
 		preload_next = next;
 }
 

@@ -25,7 +25,7 @@ static bool overlaps(const struct piece *p, uintptr_t start, uintptr_t end)
 	return p->start < p->end && p->start < end && start < p->end;
 }
 
-bool table_insert(uintptr_t start, uintptr_t end)
+bool table_insert(uintptr_t start, uintptr_t end, uintptr_t real)
 {
 	struct piece *p = unused();
 
@@ -35,7 +35,7 @@ bool table_insert(uintptr_t start, uintptr_t end)
 		low = start;
 	if (end > high)
 		high = end;
-	*p = (struct piece){ start, end };
+	*p = (struct piece){ start, end, real };
 	return true;
 }
 
@@ -45,13 +45,11 @@ bool table_insert(uintptr_t start, uintptr_t end)
  */
 static void cut(struct piece *p, uintptr_t start, uintptr_t end)
 {
-	struct piece rest = { end, p->end };
-
 	if (start <= p->start && end >= p->end)
 		*p = (struct piece){ };
 	else if (start <= p->start)
 		p->start = end;
-	else if (end >= p->end || table_insert(rest.start, rest.end))
+	else if (end >= p->end || table_insert(end, p->end, p->real))
 		p->end = start;
 }
 
@@ -62,18 +60,29 @@ void table_cut(uintptr_t start, uintptr_t end)
 			cut(&pieces[i], start, end);
 }
 
-bool table_has(uintptr_t start, uintptr_t end)
+const struct piece *table_within(uintptr_t start, uintptr_t end)
 {
 	for (int i = 0; i < PRELOAD_PIECES; i++)
 		if (overlaps(&pieces[i], start, end))
-			return true;
-	return false;
+			return &pieces[i];
+	return NULL;
 }
 
 const struct piece *table_find(uintptr_t at)
 {
+	return table_within(at, at + 1);
+}
+
+bool table_has(uintptr_t start, uintptr_t end)
+{
+	return table_within(start, end);
+}
+
+/* Any of the pieces that stand for an attachment. */
+const struct piece *table_of(uintptr_t real)
+{
 	for (int i = 0; i < PRELOAD_PIECES; i++)
-		if (overlaps(&pieces[i], at, at + 1))
+		if (pieces[i].start < pieces[i].end && pieces[i].real == real)
 			return &pieces[i];
 	return NULL;
 }

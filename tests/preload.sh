@@ -14,7 +14,7 @@ plain=$PWD/build/userland
 
 check builds_with_sanitizers make -s -C tests/preload fake O="$asan" \
 	SANITIZE=address,undefined
-for unit in config table calls threads; do
+for unit in config table calls sysv threads; do
 	rm -rf "$work/fake" "$work/fake.meta"
 	mkdir "$work/fake"
 	echo 1073741824 >"$work/fake/mshare_info"
@@ -25,7 +25,8 @@ done
 check builds make -s -C tests/preload real O="$plain"
 so=$plain/preload/libmshare-preload.so
 exported() { nm -D --defined-only "$so" | awk '{ print $3 }' | sort | tr '\n' ' '; }
-check symbols [ "$(exported)" = "mmap mmap64 mprotect mremap munmap " ]
+check symbols [ "$(exported)" = \
+	"mmap mmap64 mprotect mremap munmap shmat shmdt " ]
 # What may be called from mmap(2): nothing that allocates or translates.
 check allocates_nothing sh -c '! nm -D --undefined-only "$1" |
 	grep -E " (malloc|calloc|realloc|free|.*printf.*|strerror.*_r|strerror|fopen.*)@"' - "$so"

@@ -4,6 +4,8 @@
  * which is stricter than the fake. The variables let 1 MiB be enough.
  */
 #include <signal.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 
@@ -154,6 +156,24 @@ static void replaced(void **state)
 	assert_int_equal(0, munmap(p, MIB));
 }
 
+/* As opcache asks for it. */
+static void in_the_first_2_gib(void **state)
+{
+	char *p = mmap(NULL, MIB, RW, AREA | MAP_32BIT, -1, 0), *q;
+
+	(void)state;
+	assert_true((uintptr_t)p == GIB);
+	assert_true(is_window(p));
+	/* There is one such place, and it is free again. */
+	q = mmap(NULL, MIB, RW, AREA | MAP_32BIT, -1, 0);
+	assert_true(q == MAP_FAILED);
+	assert_int_equal(ENOMEM, errno);
+	assert_int_equal(0, munmap(p, MIB));
+	p = mmap(NULL, MIB, RW, AREA | MAP_32BIT, -1, 0);
+	assert_true((uintptr_t)p == GIB);
+	assert_int_equal(0, munmap(p, MIB));
+}
+
 static void memfd(void **state)
 {
 	int fd = memfd_create("x", 0);
@@ -174,6 +194,84 @@ static void memfd(void **state)
 	assert_int_equal(0, munmap(p, MIB));
 	assert_int_equal(0, munmap(q, 2 * MIB));
 	close(fd);
+}
+
+/* What another process has without the preload. */
+static char *without_us(int id)
+{
+	return (char *)syscall(SYS_shmat, id, NULL, 0);
+}
+
+static unsigned long nattch(int id)
+{
+	struct shmid_ds ds;
+
+	assert_int_equal(0, shmctl(id, IPC_STAT, &ds));
+	return ds.shm_nattch;
+}
+
+static void segment(void **state)
+{
+	int id = shmget(IPC_PRIVATE, 2 * MIB - 1, IPC_CREAT | 0600);
+	char *p = shmat(id, NULL, 0), *q = without_us(id);
+
+	(void)state;
+	assert_true(is_window(p));
+	assert_false(is_window(q));
+	assert_int_equal(2, nattch(id));
+	p[2 * MIB - 1] = 3;
+	assert_int_equal(3, q[2 * MIB - 1]);
+	q[0] = 4;
+	assert_int_equal(4, p[0]);
+	assert_int_equal(SIGSEGV, died_of(store, p + 2 * MIB));
+	assert_int_equal(0, shmdt(p));
+	assert_int_equal(SIGSEGV, died_of(store, p));
+	assert_int_equal(1, nattch(id));
+	assert_int_equal(0, shmctl(id, IPC_RMID, NULL));
+	p = shmat(id, NULL, 0);
+	assert_int_equal(4, p[0]);
+	assert_int_equal(0, shmdt(q));
+	assert_int_equal(1, nattch(id));
+	assert_int_equal(0, shmdt(p));
+	assert_int_equal(-1, shmctl(id, IPC_STAT, &(struct shmid_ds){ }));
+}
+
+/* A child that is killed is not attached any more. */
+static void segment_of_the_killed(void **state)
+{
+	int id = shmget(IPC_PRIVATE, 2 * MIB, IPC_CREAT | 0600);
+	char *p = shmat(id, NULL, 0);
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		p[1] = 7;
+		for (;;)
+			pause();
+	}
+	while (!*(volatile char *)(p + 1))
+		;
+	assert_int_equal(2, nattch(id));
+	kill(pid, SIGKILL);
+	assert_int_equal(pid, waitpid(pid, NULL, 0));
+	assert_int_equal(1, nattch(id));
+	assert_int_equal(0, shmctl(id, IPC_RMID, NULL));
+	assert_int_equal(0, shmdt(p));
+}
+
+/* From the pool, or not at all: the kernel's answer, and never a window. */
+static void segment_of_huge_pages(void **state)
+{
+	int id = shmget(IPC_PRIVATE, 2 * MIB, IPC_CREAT | SHM_HUGETLB | 0600);
+	char *p;
+
+	(void)state;
+	if (id < 0)
+		skip();
+	p = shmat(id, NULL, 0);
+	assert_int_equal(0, shmctl(id, IPC_RMID, NULL));
+	assert_false(is_window(p));
+	assert_int_equal(0, shmdt(p));
 }
 
 static void many(void **state)
@@ -198,7 +296,11 @@ int main(void)
 		cmocka_unit_test(shrinks),
 		cmocka_unit_test(protected_in_one_process),
 		cmocka_unit_test(replaced),
+		cmocka_unit_test(in_the_first_2_gib),
 		cmocka_unit_test(memfd),
+		cmocka_unit_test(segment),
+		cmocka_unit_test(segment_of_the_killed),
+		cmocka_unit_test(segment_of_huge_pages),
 		cmocka_unit_test(many),
 	};
 

@@ -198,6 +198,24 @@ static void address_asked_for(void **state)
 	assert_int_equal(0, preload_munmap(p, MIB));
 }
 
+/* Of MAP_32BIT, when the one place is taken: the sanitizer has some of it. */
+static void no_place_in_the_first_2_gib(void **state)
+{
+	char *p;
+
+	(void)state;
+	mmap((void *)PRELOAD_32BIT, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+	     MAP_FIXED_NOREPLACE, -1, 0);
+	p = preload_mmap(NULL, MIB, RW, AREA | MAP_32BIT, -1, 0);
+	assert_true(p != MAP_FAILED && (uintptr_t)p + MIB <= 2 * UNIT);
+	assert_int_equal(0, windows);
+	munmap(p, MIB);
+	preload_config.require = true;
+	assert_true(preload_mmap(NULL, MIB, RW, AREA | MAP_32BIT, -1, 0) ==
+		    MAP_FAILED);
+	assert_int_equal(ENOMEM, errno);
+}
+
 static void shared_with_children(void **state)
 {
 	char *p = area(MIB);
@@ -353,6 +371,7 @@ int main(void)
 		TEST(remapping),
 		TEST(replaced_by_force),
 		TEST(address_asked_for),
+		TEST(no_place_in_the_first_2_gib),
 		TEST(shared_with_children),
 		TEST(memory_with_a_file),
 		TEST(falls_back),

@@ -53,7 +53,8 @@ static void nothing_is_set(void **state)
 
 	(void)state;
 	assert_true(config.on);
-	assert_false(config.require || config.files || config.verbose);
+	assert_false(config.require || config.files || config.sysv ||
+		     config.verbose);
 	assert_true(config.min_size == PRELOAD_MIN_SIZE);
 	assert_string_equal(config.dir, "/sys/fs/mshare");
 	assert_null(config.bad);
@@ -66,6 +67,7 @@ static void flags(void **state)
 	assert_false(with("x", "MSHARE_PRELOAD_REQUIRE", "0").require);
 	assert_false(with("x", "MSHARE_PRELOAD_REQUIRE", "").require);
 	assert_true(with("x", "MSHARE_PRELOAD_FILES", "1").files);
+	assert_true(with("x", "MSHARE_PRELOAD_SYSV", "1").sysv);
 	assert_true(with("x", "MSHARE_PRELOAD_VERBOSE", "1").verbose);
 	/* Who means to require it gets it, and is told. */
 	assert_true(with("x", "MSHARE_PRELOAD_REQUIRE", "yes").require);
@@ -135,7 +137,10 @@ static void calls_for_it(void **state)
 	assert_false(eligible(NULL, MIB, RW, AREA | MAP_HUGETLB));
 	assert_false(eligible(NULL, MIB, RW, AREA | MAP_HUGETLB | 21 << 26));
 	assert_false(eligible(NULL, MIB, RW, AREA | MAP_LOCKED));
-	assert_false(eligible(NULL, MIB, RW, AREA | MAP_32BIT));
+	assert_true(eligible(NULL, MIB, RW, AREA | MAP_32BIT));
+	assert_true(eligible(NULL, PRELOAD_32BIT, RW, AREA | MAP_32BIT));
+	assert_false(eligible(NULL, PRELOAD_32BIT + 1, RW, AREA | MAP_32BIT));
+	assert_false(eligible(at, MIB, RW, AREA | MAP_32BIT));
 	assert_false(eligible(NULL, MIB, RW, AREA | MAP_GROWSDOWN));
 	assert_false(eligible(at, MIB, RW, AREA | MAP_FIXED));
 	assert_false(eligible(NULL, MIB, RW, AREA | MAP_FIXED_NOREPLACE));

@@ -12,9 +12,12 @@ forker=$1/tests/forker
 work=$(mktemp -d)
 
 # Everything of 1 MiB is for it, and nothing else.
-export MSHARE_PRELOAD_MIN_SIZE=1M MSHARE_PRELOAD_FILES=1
+export MSHARE_PRELOAD_MIN_SIZE=1M MSHARE_PRELOAD_FILES=1 MSHARE_PRELOAD_SYSV=1
+# For segments of huge pages.
+echo 2 >/proc/sys/vm/nr_hugepages
 cmocka areas env LD_PRELOAD="$so" MSHARE_PRELOAD_REQUIRE=1 "$1/tests/areas"
-unset MSHARE_PRELOAD_MIN_SIZE MSHARE_PRELOAD_FILES
+echo 0 >/proc/sys/vm/nr_hugepages
+unset MSHARE_PRELOAD_MIN_SIZE MSHARE_PRELOAD_FILES MSHARE_PRELOAD_SYSV
 
 # Page tables of 20 children that have touched 384 MiB: 768 KiB each, or none.
 plain=$("$forker" 384 20)

@@ -3,6 +3,8 @@
 #ifndef PRELOAD_TEST_H
 #define PRELOAD_TEST_H
 
+#include <sys/shm.h>
+
 #include "check.h"
 #include "fake.h"
 #include "preload.h"
@@ -48,6 +50,8 @@ static inline int start(void **state)
 	preload_next.mmap = next_mmap;
 	preload_next.munmap = next_munmap;
 	preload_next.mprotect = next_mprotect;
+	preload_next.shmat = shmat;
+	preload_next.shmdt = shmdt;
 	preload_config = (struct preload_config){
 		.on = true, .min_size = MIB, .dir = "/sys/fs/mshare",
 	};

@@ -34,7 +34,7 @@ static void random_cuts(void **state)
 	(void)state;
 	for (int round = 0; round < 200; round++) {
 		clean(NULL);
-		assert_true(table_insert(at(50), at(550)));
+		assert_true(table_insert(at(50), at(550), 0));
 		memset(model + 50, 1, 500);
 		for (int i = 0; i < 60; i++) {
 			int from = rand_r(&seed) % PAGES;
@@ -51,8 +51,8 @@ static void random_cuts(void **state)
 static void pieces_side_by_side(void **state)
 {
 	(void)state;
-	assert_true(table_insert(at(0), at(2)));
-	assert_true(table_insert(at(2), at(4)));
+	assert_true(table_insert(at(0), at(2), 0));
+	assert_true(table_insert(at(2), at(4), 0));
 	assert_true(table_find(at(1))->end == at(2));
 	assert_true(table_find(at(2))->start == at(2));
 	assert_null(table_find(at(4)));
@@ -69,13 +69,13 @@ static void full(void **state)
 {
 	(void)state;
 	for (int i = 0; i < PRELOAD_PIECES; i++)
-		assert_true(table_insert(at(2 * i), at(2 * i) + 3));
-	assert_false(table_insert(1, 2));
+		assert_true(table_insert(at(2 * i), at(2 * i) + 3, 0));
+	assert_false(table_insert(1, 2, 0));
 	table_cut(at(2) + 1, at(2) + 2);
 	assert_true(table_has(at(2), at(2) + 1));
 	assert_true(table_has(at(2) + 2, at(2) + 3));
 	table_cut(at(4), at(5));
-	assert_true(table_insert(1, 2));
+	assert_true(table_insert(1, 2, 0));
 }
 
 int main(void)
