@@ -9,7 +9,8 @@ packages_of() {
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
 		binutils libcmocka-dev libc6-dev-i386 apparmor zsh ;;
-	apps)	echo postgresql-15 postgresql-client-15 ;;
+	apps)	echo postgresql-15 postgresql-client-15 php8.2-fpm php8.2-opcache \
+		libfcgi-bin fio stress-ng python3 util-linux ;;
 	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
@@ -28,6 +29,30 @@ with_version() {
 		;;
 	*)	echo "$1" ;;
 	esac
+}
+
+# install_quietly PACKAGE...: what comes with a server must not start one on this
+# machine, neither now, nor when it boots, nor make a data base. The packages'
+# scripts find true(1) in place of what would; nothing of that stays.
+install_quietly() {
+	quiet=$(mktemp -d)
+	for program in invoke-rc.d deb-systemd-invoke pg_createcluster; do
+		ln -s /bin/true "$quiet/$program"
+	done
+	chmod 755 "$quiet"
+	installed=0
+	# shellcheck disable=SC2086 # no word, or sudo
+	$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+		--no-install-recommends \
+		-o DPkg::Path="$quiet:/usr/sbin:/usr/bin:/sbin:/bin" "$@" \
+		>"$install_log" 2>&1 </dev/null || installed=1
+	rm -r "$quiet"
+	[ "$installed" -eq 0 ] || return 1
+	# shellcheck disable=SC2046 # names of packages
+	for service in $(dpkg -L $(printf '%s\n' "$@" | sed 's/=.*//') |
+			 sed -n 's,^/etc/init.d/,,p'); do
+		$root update-rc.d "$service" disable >/dev/null 2>&1 || :
+	done
 }
 
 need_packages() {
@@ -62,13 +87,11 @@ need_packages() {
 	done
 	install_log=$(mktemp)
 	# shellcheck disable=SC2086
-	if ! $root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -q --no-install-recommends $wanted >"$install_log" 2>&1 </dev/null; then
+	if ! install_quietly $wanted; then
 		# The lists can be older than the archive.
 		$root apt-get update -qq || :
 		# shellcheck disable=SC2086
-		$root env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -q --no-install-recommends $missing >"$install_log" 2>&1 </dev/null || {
+		install_quietly $missing || {
 			tail -n 15 "$install_log" >&2
 			rm -f "$install_log"
 			echo "mshare: run: apt-get could not install:$missing" >&2
