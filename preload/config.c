@@ -107,6 +107,8 @@ void preload_configure(struct preload_config *config, const char *exe,
 			     get("MSHARE_PRELOAD_FILES"));
 	config->sysv = flag(config, "MSHARE_PRELOAD_SYSV",
 			    get("MSHARE_PRELOAD_SYSV"));
+	config->deepbind = flag(config, "MSHARE_PRELOAD_DEEPBIND",
+				get("MSHARE_PRELOAD_DEEPBIND"));
 	config->require = flag(config, "MSHARE_PRELOAD_REQUIRE",
 			       get("MSHARE_PRELOAD_REQUIRE"));
 	if (size && *size && !preload_parse_size(size, &config->min_size))

@@ -36,6 +36,7 @@ struct preload_config {
 	bool require;		/* fail instead of giving plain memory */
 	bool files;		/* mappings of memfds and tmpfs, too */
 	bool sysv;		/* segments of shmat(2), too */
+	bool deepbind;		/* for libraries of RTLD_DEEPBIND, too */
 	bool verbose;
 	uint64_t min_size;
 	const char *dir;
@@ -135,6 +136,7 @@ struct preload_next {
 	void *(*mremap)(void *addr, size_t old_len, size_t len, int flags, ...);
 	void *(*shmat)(int id, const void *addr, int flags);
 	int (*shmdt)(const void *addr);
+	void *(*dlopen)(const char *file, int mode);
 };
 
 extern struct preload_next preload_next;

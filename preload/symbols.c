@@ -61,6 +61,21 @@ PUBLIC int shmdt(const void *addr)
 	return preload_shmdt(addr);
 }
 
+/*
+ * A library that is loaded with RTLD_DEEPBIND finds the C library before us. PHP
+ * loads all of its extensions so, among them opcache.
+ *
+ * This has to be compiled to a jump: dlopen(3) searches for whom it returns to.
+ */
+PUBLIC void *dlopen(const char *file, int mode)
+{
+	if (preload_config.on && preload_config.deepbind)
+		mode &= ~RTLD_DEEPBIND;
+	if (!preload_next.dlopen)	/* called before init() */
+		preload_next.dlopen = dlsym(RTLD_NEXT, "dlopen");
+	return preload_next.dlopen(file, mode);
+}
+
 static void find_next(void)
 {
 	struct preload_next next = {
@@ -70,6 +85,7 @@ static void find_next(void)
 		.mremap = dlsym(RTLD_NEXT, "mremap"),
 		.shmat = dlsym(RTLD_NEXT, "shmat"),
 		.shmdt = dlsym(RTLD_NEXT, "shmdt"),
+		.dlopen = dlsym(RTLD_NEXT, "dlopen"),
 	};
 
 	if (next.mmap && next.munmap && next.mprotect && next.mremap &&

@@ -26,7 +26,7 @@ check builds make -s -C tests/preload real O="$plain"
 so=$plain/preload/libmshare-preload.so
 exported() { nm -D --defined-only "$so" | awk '{ print $3 }' | sort | tr '\n' ' '; }
 check symbols [ "$(exported)" = \
-	"mmap mmap64 mprotect mremap munmap shmat shmdt " ]
+	"dlopen mmap mmap64 mprotect mremap munmap shmat shmdt " ]
 # What may be called from mmap(2): nothing that allocates or translates.
 check allocates_nothing sh -c '! nm -D --undefined-only "$1" |
 	grep -E " (malloc|calloc|realloc|free|.*printf.*|strerror.*_r|strerror|fopen.*)@"' - "$so"
@@ -53,6 +53,10 @@ forker: Cannot allocate memory" env MSHARE_PRELOAD_REQUIRE=1 "$forker" 64 2
 MSHARE_PRELOAD_MIN_SIZE" env MSHARE_PRELOAD_MIN_SIZE=x "$forker" 64 2
 	expect other_program 0 '' env MSHARE_PRELOAD_REQUIRE=1 MSHARE_PRELOAD_ONLY=x:/y \
 		"$forker" 64 2
+	# A library of RTLD_DEEPBIND, if it is asked for; found by who loads it.
+	expect deepbind_alone 0 '' env MSHARE_PRELOAD_REQUIRE=1 "$plain/tests/loader"
+	expect deepbind 3 "mshare: preload: 67108864 bytes: refused: $why" \
+		env MSHARE_PRELOAD_REQUIRE=1 MSHARE_PRELOAD_DEEPBIND=1 "$plain/tests/loader"
 fi
 # With standard error closed.
 check no_stderr sh -c 'LD_PRELOAD=$1 "$2" 64 2 2>&-' - "$so" "$forker"

@@ -54,7 +54,7 @@ static void nothing_is_set(void **state)
 	(void)state;
 	assert_true(config.on);
 	assert_false(config.require || config.files || config.sysv ||
-		     config.verbose);
+		     config.deepbind || config.verbose);
 	assert_true(config.min_size == PRELOAD_MIN_SIZE);
 	assert_string_equal(config.dir, "/sys/fs/mshare");
 	assert_null(config.bad);
@@ -68,6 +68,7 @@ static void flags(void **state)
 	assert_false(with("x", "MSHARE_PRELOAD_REQUIRE", "").require);
 	assert_true(with("x", "MSHARE_PRELOAD_FILES", "1").files);
 	assert_true(with("x", "MSHARE_PRELOAD_SYSV", "1").sysv);
+	assert_true(with("x", "MSHARE_PRELOAD_DEEPBIND", "1").deepbind);
 	assert_true(with("x", "MSHARE_PRELOAD_VERBOSE", "1").verbose);
 	/* Who means to require it gets it, and is told. */
 	assert_true(with("x", "MSHARE_PRELOAD_REQUIRE", "yes").require);
