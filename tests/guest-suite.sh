@@ -39,7 +39,7 @@ for spec; do
 	case $suite in
 	seed004) set -- "$here/seed004/test.sh" "$dir" ;;
 	example) set -- "$here/example.sh" "$dir" ;;
-	postgres) set -- "$here/apps/$suite.sh" "$dir/../userland" ;;
+	postgres|php|sysv|posixshm|fio) set -- "$here/apps/$suite.sh" "$dir/../userland" ;;
 	lib|preload|tool) set -- "$here/$suite/guest.sh" "$dir/../userland" ;;
 	*) set -- "$dir/$suite" ;;
 	esac

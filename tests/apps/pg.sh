@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154
+# Debian's PostgreSQL 15, unmodified, in $data: to be sourced after common.sh.
+bin=/usr/lib/postgresql/15/bin
+data=$work/data
+mkdir "$data"
+chown postgres "$data"
+export PGHOST="$data"
+cd "$data" || exit 1
+
+as() { runuser -u postgres -- "$@"; }
+psql() { as "$bin/psql" -X -q -A -t -d postgres "$@"; }
+control() { as "$bin/pg_ctl" -D "$data" -w -t 300 "$@"; }
+postmaster() { head -n 1 "$data/postmaster.pid"; }
+no_server() { ! pgrep -u postgres postgres; }
+
+# configure SETTING...: a new cluster
+configure() {
+	as "$bin/initdb" -D "$data" -k --no-sync -A trust || return 1
+	printf '%s\n' "unix_socket_directories = '$data'" "listen_addresses = ''" \
+		"fsync = off" "$@" >>"$data/postgresql.conf"
+}
+
+# run COMMAND...: start the server by COMMAND
+run() {
+	as "$@" "$bin/pg_ctl" -D "$data" -w -t 300 -l "$data/start.log" start \
+		</dev/null >"$work/started" 2>&1
+}
