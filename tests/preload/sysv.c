@@ -100,6 +100,33 @@ static void unmapped_by_munmap(void **state)
 	assert_false(table_has(0, UINTPTR_MAX));
 }
 
+/* Others have come to where its first unit was: they stay. */
+static void what_is_left_of_a_large_one(void **state)
+{
+	int small = id;
+	char *p, *q;
+
+	NEED_CAPABILITY(state);
+	id = shmget(IPC_PRIVATE, 2 * UNIT, IPC_CREAT | SHM_NORESERVE | 0600);
+	assert_true(id >= 0);
+	p = attach();
+	assert_int_equal(2, windows);
+	assert_int_equal(0, preload_munmap(p, UNIT));
+	assert_int_equal(1, windows);
+	assert_int_equal(1, nattch());
+	q = preload_mmap(p, MIB, RW, AREA | MAP_FIXED_NOREPLACE, -1, 0);
+	assert_true(q == p);
+	assert_int_equal(0, preload_shmdt(p));
+	assert_int_equal(0, nattch());
+	assert_int_equal(1, windows);
+	q[0] = 1;
+	assert_int_equal(-1, preload_shmdt(p));
+	assert_int_equal(0, preload_munmap(q, MIB));
+	assert_int_equal(0, windows);
+	assert_int_equal(0, shmctl(id, IPC_RMID, NULL));
+	id = small;
+}
+
 static void child_detaches_its_own(void **state)
 {
 	int status;
@@ -335,6 +362,7 @@ int main(void)
 		TEST(left_alone),
 		TEST(stays_attached),
 		TEST(unmapped_by_munmap),
+		TEST(what_is_left_of_a_large_one),
 		TEST(child_detaches_its_own),
 		TEST(removed),
 		TEST(attached_over_a_window),
