@@ -9,6 +9,11 @@ mshare=$1/mshare
 work=$(mktemp -d)
 chmod 755 "$work"
 
+# Servers do not stay when the test ends too early: at its time limit, say.
+stop_all() { :; }
+trap 'stop_all >/dev/null 2>&1; rm -rf "$said" "$work"' EXIT
+trap 'exit 1' TERM INT
+
 # wait_for COMMAND...: until it succeeds, two minutes at most
 wait_for() {
 	tries=0

@@ -14,6 +14,10 @@ control() { as "$bin/pg_ctl" -D "$data" -w -t 300 "$@"; }
 postmaster() { head -n 1 "$data/postmaster.pid"; }
 no_server() { ! pgrep -u postgres postgres; }
 
+stop_all() {
+	[ ! -e "$data/postmaster.pid" ] || control -m immediate stop
+}
+
 # configure SETTING...: a new cluster
 configure() {
 	as "$bin/initdb" -D "$data" -k --no-sync -A trust || return 1

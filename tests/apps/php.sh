@@ -9,7 +9,7 @@ suite=php
 . "${0%/*}/common.sh"
 workers=8
 export MSHARE_PRELOAD_DEEPBIND=1	# for mshare run
-scripts=60
+scripts=16
 
 mkdir "$work/www"
 number=0
@@ -60,6 +60,8 @@ pool() { pgrep -P "$(master)"; }
 all_run() { [ "$(pool | wc -l)" -eq "$workers" ]; }
 stop() { old=$(master) && kill -QUIT "$old" && wait_for gone; }
 gone() { ! kill -0 "$old"; }
+# shellcheck disable=SC2046 # pids
+stop_all() { [ ! -e "$work/pid" ] || kill -KILL "$(master)" $(pool); }
 
 # get SCRIPT: what the server says
 get() {
