@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench/demo.sh [--no-build]: the demonstrations. Each has a script of its own,
-# demo-NAME.sh, which is read from here.
+# bench/demo.sh [--app NAME] [--no-build]: the demonstrations. Each has a script of
+# its own, demo-NAME.sh, which is read from here; without --app it is clients.
 # Each uses shared memory twice, as it ever was and with mshare, and exits with 0
 # only when what mshare promises was seen.
 set -eu
@@ -16,8 +16,14 @@ usage() { echo "mshare: demo: $*" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
 	case $1 in
+	--app)
+		case ${2:-} in
+		postgres) demo=$2; shift ;;
+		'') usage "--app needs a name: postgres" ;;
+		*) usage "--app $2: the application can be postgres, and no other yet" ;;
+		esac ;;
 	--no-build) build=no ;;
-	*) usage "$1: unknown option" ;;
+	*) usage "$1: unknown option, --app postgres is one" ;;
 	esac
 	shift
 done
@@ -26,7 +32,7 @@ done
 begin() {
 	out=$1
 	mkdir -p "$out"
-	rm -f "$out"/*.csv "$out"/*.log "$out"/*.png
+	rm -f "$out"/*.csv "$out"/*.log "$out"/*.png "$out"/*.tar
 	[ "$build" = no ] || "$top/vm/kernel.sh" release >&2 || die "no kernel"
 }
 

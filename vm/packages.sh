@@ -9,8 +9,9 @@ packages_of() {
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
 		binutils libcmocka-dev libc6-dev-i386 apparmor zsh ;;
-	apps)	echo postgresql-15 postgresql-client-15 php8.2-fpm php8.2-opcache \
-		libfcgi-bin fio stress-ng python3 util-linux ;;
+	postgres) echo postgresql-15 postgresql-client-15 ;;
+	apps)	packages_of postgres
+		echo php8.2-fpm php8.2-opcache libfcgi-bin fio stress-ng python3 util-linux ;;
 	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
