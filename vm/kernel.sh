@@ -15,39 +15,11 @@ die() { echo "mshare: kernel: $*" >&2; exit 1; }
 
 mkdir -p "$build"
 
-# The same objects are found again by a clone elsewhere: no absolute paths, one
-# language of messages.
-unset LC_ALL LC_CTYPE LC_MESSAGES
-export LANG=C.UTF-8
-cc=gcc
-if command -v ccache >/dev/null 2>&1; then
-	cc='ccache gcc'
-	export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1
-	export CCACHE_SLOPPINESS=time_macros,include_file_mtime,include_file_ctime
-fi
-export KBUILD_BUILD_USER=mshare KBUILD_BUILD_HOST=mshare
+# shellcheck source=vm/progress.sh
+. "$top/vm/progress.sh"
+use_ccache "$top"
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1
 
-# progress LOG ESTIMATE: a line now and then, over itself on a terminal.
-progress() {
-	start=$(date +%s)
-	step=10
-	[ -z "${CI:-}" ] || step=60
-	[ ! -t 1 ] || step=2
-	while sleep "$step" >/dev/null 2>&1 8>&- 9>&-; do
-		n=$(grep -cE '^  (CC|AS|HOSTCC|LD|AR) ' "$1" || :)
-		line="kernel $flavour: $n of about $2 steps, $(($(date +%s) - start)) s"
-		if [ -t 1 ]; then printf '\r%s ' "$line"; else echo "$line"; fi
-	done
-}
-
-progress_pid=
-stop_progress() {
-	[ -z "$progress_pid" ] || kill "$progress_pid" 2>/dev/null || :
-	[ -z "$progress_pid" ] || wait "$progress_pid" 2>/dev/null || :
-	[ -z "$progress_pid" ] || [ ! -t 1 ] || printf '\r\033[K'
-	progress_pid=
-}
 trap 'stop_progress' EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -81,7 +53,7 @@ for flavour in "$@"; do
 	# What a build from nothing took last time, else a round figure.
 	estimate=$(cat "$obj/build.steps" 2>/dev/null || echo 2000)
 	: >"$log"
-	progress "$log" "$estimate" &
+	progress "$flavour" "$log" "$estimate" &
 	progress_pid=$!
 	status=0
 	make -C "$build/src" O="$obj" -j"$jobs" CC="$cc" HOSTCC="$cc" \
@@ -95,7 +67,7 @@ for flavour in "$@"; do
 	fi
 	grep -E 'warning:' "$log" >&2 || :
 
-	n=$(grep -cE '^  (CC|AS|HOSTCC|LD|AR) ' "$log" || :)
+	n=$(steps_of "$log")
 	[ "$n" -lt "$estimate" ] && [ -f "$obj/build.steps" ] || echo "$n" >"$obj/build.steps"
 	if [ "$n" -gt 0 ]; then
 		echo "kernel $flavour: built in $(($(date +%s) - start)) s ($n steps)"

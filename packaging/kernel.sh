@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# packaging/kernel.sh FLAVOUR: Debian packages of a kernel with mshare, in
+# build/deb: linux-image-VERSION-mshare-FLAVOUR, and its headers. The source is
+# Debian's with our series, in a tree of its own (build/deb/kernel/src); the
+# configuration is Debian's for that flavour with packaging/kconfig on top.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+out=$top/build/deb
+build=$out/kernel
+jobs=${MSHARE_JOBS:-$(nproc)}
+
+die() { echo "mshare: deb: $*" >&2; exit 1; }
+
+# shellcheck source=vm/progress.sh
+. "$top/vm/progress.sh"
+# shellcheck source=packaging/lib.sh
+. "$top/packaging/lib.sh"
+
+flavour=${1:-}
+case $flavour in
+amd64|cloud-amd64) ;;
+*) die "kernel: flavour '$flavour': amd64 or cloud-amd64" ;;
+esac
+obj=$build/$flavour
+log=$obj/build.log
+
+check_config_package
+mkdir -p "$obj"
+exec 8>"$obj/lock"
+flock -n 8 || {
+	echo "kernel $flavour: waiting for another build"
+	flock 8
+}
+trap 'stop_progress' EXIT
+trap 'exit 130' INT TERM HUP
+
+"$top/kernel/apply" "$build"
+exec 9>"$build/lock"
+flock -s 9
+version=$(cat "$build/src.version")
+release=$version-mshare-$flavour
+xzcat "$config" >"$obj/config.debian" || die "$config: cannot be unpacked"
+grep -qF "Linux/x86 $version Kernel Configuration" "$obj/config.debian" ||
+	die "$config is not of Linux $version, which the source is: install $config_package and linux-source of one version"
+
+use_ccache "$build"
+# With the version of Debian's package: it says which of their fixes are in.
+revision=$(installed_version "$source_package")+mshare$(mshare_version)
+kmake() {
+	make -C "$build/src" O="$obj" CC="$cc" HOSTCC="$cc" LOCALVERSION= "$@"
+}
+
+# ------------------------------------------------------------- configuration
+# The same wishes leave .config, and what was built with it, alone.
+{
+	cat "$obj/config.debian" "$top/packaging/kconfig"
+	echo "CONFIG_LOCALVERSION=\"-mshare-$flavour\""
+} >"$obj/config.wanted"
+sum=$( (cat "$obj/config.wanted"; cd "$build/src" && find . -name 'Kconfig*' -exec cksum {} +) | cksum)
+if [ ! -f "$obj/.config" ] || [ "$(cat "$obj/config.sum" 2>/dev/null)" != "$sum" ]; then
+	rm -f "$obj/config.sum"
+	cp "$obj/config.wanted" "$obj/.config"
+	kmake olddefconfig >"$obj/config.log" 2>&1 8>&- 9>&- || {
+		tail -n 20 "$obj/config.log" >&2
+		die "make olddefconfig failed"
+	}
+	lost=
+	while read -r line; do
+		case $line in
+		CONFIG_*=n) ! grep -q "^${line%=n}=" "$obj/.config" || lost="$lost $line" ;;
+		CONFIG_*) grep -qxF "$line" "$obj/.config" || lost="$lost $line" ;;
+		esac
+	done <"$top/packaging/kconfig"
+	[ -z "$lost" ] || die "kernel $flavour: refused by Kconfig:$lost"
+	echo "$sum" >"$obj/config.sum"
+fi
+
+# --------------------------------------------------------------------- build
+start=$(date +%s)
+estimate=$(cat "$obj/build.steps" 2>/dev/null || case $flavour in
+	amd64) echo 24000 ;;
+	cloud-amd64) echo 9000 ;;
+	esac)
+: >"$log"
+progress "$flavour" "$log" "$estimate" &
+progress_pid=$!
+status=0
+kmake -j"$jobs" bzImage modules >>"$log" 2>&1 8>&- 9>&- || status=$?
+n=$(steps_of "$log")
+if [ "$status" -eq 0 ]; then
+	echo 'packages' >>"$log"
+	kmake -j"$jobs" bindeb-pkg KDEB_PKGVERSION="$revision" KDEB_SOURCENAME="linux-mshare-$flavour" \
+		KDEB_CHANGELOG_DIST=bookworm KDEB_COMPRESS=zstd \
+		>>"$log" 2>&1 8>&- 9>&- || status=$?
+fi
+stop_progress
+if [ "$status" -ne 0 ]; then
+	grep -nE -m 20 '(error|Error|undefined reference):' "$log" >&2 || :
+	echo "--- end of $log" >&2
+	tail -n 25 "$log" >&2
+	die "kernel $flavour does not build"
+fi
+[ "$n" -lt "$estimate" ] && [ -f "$obj/build.steps" ] || echo "$n" >"$obj/build.steps"
+
+# linux-libc-dev, which comes with it, would replace that of the distribution.
+rm -f "$out"/linux-*-mshare-"$flavour"_*.deb "$build"/linux-libc-dev_*.deb
+for p in linux-image linux-headers; do
+	deb=$build/$p-${release}_${revision}_amd64.deb
+	[ -f "$deb" ] || die "kernel $flavour: $(basename "$deb") was not made, see $log"
+	mv "$deb" "$out/"
+	echo "build/deb/$(basename "$deb")"
+done
+rm -f "$build"/linux-mshare-"$flavour"_*
+echo "kernel $flavour: built in $(($(date +%s) - start)) s ($n steps)"
