@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts beside it share. Expects $top, $flavour and die().
 
 # Of the kernel that SUPPORTED names first: linux-source-6.12.
