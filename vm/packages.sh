@@ -13,6 +13,9 @@ packages_of() {
 	apps)	packages_of postgres
 		echo php8.2-fpm php8.2-opcache libfcgi-bin fio stress-ng python3 util-linux ;;
 	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
+	deb)	echo debhelper dpkg-dev fakeroot lintian libjson-c-dev ;;
+	deb-kernel) echo debhelper linux-config-6.12 rsync ;;
+	deb-test) echo mmdebstrap e2fsprogs util-linux xz-utils ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
 	lint)	echo git perl shellcheck sparse coccinelle ;;
@@ -26,6 +29,13 @@ with_version() {
 		tested=$(awk -v p="$1" '$3 == p { print $2; exit }' SUPPORTED)
 		exact=$(apt-cache madison "$1" 2>/dev/null |
 			awk -v v="$tested" 'index($3, v "-") == 1 { print $3; exit }')
+		echo "$1${exact:+=$exact}"
+		;;
+	linux-config-*)
+		# Of the version that the source has.
+		# shellcheck disable=SC2016 # a format of dpkg-query
+		exact=$(dpkg-query -W -f '${Version}' "linux-source-${1#linux-config-}" 2>/dev/null) || exact=
+		[ -z "$exact" ] || apt-cache madison "$1" 2>/dev/null | grep -qF " $exact " || exact=
 		echo "$1${exact:+=$exact}"
 		;;
 	*)	echo "$1" ;;
