@@ -42,9 +42,8 @@ exec 9>"$build/lock"
 flock -s 9
 version=$(cat "$build/src.version")
 release=$version-mshare-$flavour
-xzcat "$config" >"$obj/config.debian" || die "$config: cannot be unpacked"
-grep -qF "Linux/x86 $version Kernel Configuration" "$obj/config.debian" ||
-	die "$config is not of Linux $version, which the source is: install $config_package and linux-source of one version"
+[ "$version" = "${source%%-*}" ] ||
+	die "kernel: the source tree is Linux $version, $config_package is $source"
 
 use_ccache "$build"
 # With the version of Debian's package: it says which of their fixes are in.
@@ -56,7 +55,8 @@ kmake() {
 # ------------------------------------------------------------- configuration
 # The same wishes leave .config, and what was built with it, alone.
 {
-	cat "$obj/config.debian" "$top/packaging/kconfig"
+	xzcat "$config"
+	cat "$top/packaging/kconfig"
 	echo "CONFIG_LOCALVERSION=\"-mshare-$flavour\""
 } >"$obj/config.wanted"
 sum=$( (cat "$obj/config.wanted"; cd "$build/src" && find . -name 'Kconfig*' -exec cksum {} +) | cksum)

@@ -28,4 +28,6 @@ check_config_package() {
 		die "kernel: $source_package is $source and $config_package $have: install one version of both"
 	config=${MSHARE_KERNEL_CONFIGS:-/usr/src/$config_package}/config.amd64_none_$flavour.xz
 	[ -f "$config" ] || die "kernel: $config: not found"
+	xzcat "$config" 2>/dev/null | grep -qF "Linux/x86 ${source%%-*} Kernel Configuration" ||
+		die "kernel: $config is not of Linux ${source%%-*}, which $source_package is"
 }
