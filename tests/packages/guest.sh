@@ -6,12 +6,13 @@
 set -u
 exec >/dev/virtio-ports/mshare.tap 2>&1 </dev/null
 export HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
-cd "${0%/*}" || exit 1
+tests=${0%/*}
+cd / || exit 1
 argument() { sed -n "s/.*mshare\.$1=\([a-z0-9]*\).*/\1/p" /proc/cmdline; }
 mode=$(argument test)
 suite=packages.$mode
 # shellcheck source=tests/tap.sh
-. ./tap.sh
+. "$tests/tap.sh"
 work=$(mktemp -d)
 n=$(argument first)
 unit=sys-fs-mshare.mount
@@ -33,7 +34,7 @@ has_none() { ! has_window && [ -s "$work/maps" ]; }
 answers() { [ "$(psql -c 'SELECT count(*) FROM pgbench_accounts')" = 100000 ]; }
 # autopkgtest NAME STATUS: a test of the packages ends as it should; 77: skipped
 autopkgtest() {
-	timeout -k 5 600 env AUTOPKGTEST_TMP="$work" "./$1"
+	timeout -k 5 600 env AUTOPKGTEST_TMP="$work" "$tests/$1"
 	[ $? -eq "$2" ]
 }
 not_mounted() { ! grep -q ' msharefs ' /proc/self/mounts; }
