@@ -10,6 +10,7 @@
 #include <mshare.h>
 
 #define SIZE	(64UL << 20)
+#define TEXT	"the child wrote"
 
 static int fail(const char *what, int err)
 {
@@ -43,7 +44,7 @@ int main(void)
 	if (child < 0)
 		return fail("fork", -errno);
 	if (!child) {
-		strcpy(memory + SIZE - 64, "the child wrote");
+		memcpy(memory + SIZE - 64, TEXT, sizeof(TEXT));
 		_exit(0);
 	}
 	if (waitpid(child, NULL, 0) != child)

@@ -35,7 +35,7 @@ int main(void)
 		}
 	maps = fopen("/proc/self/maps", "r");
 	while (maps && fgets(line, sizeof(line), maps))
-		window |= strstr(line, "/sys/fs/mshare/") != NULL;
+		window |= !!strstr(line, "/sys/fs/mshare/");
 	puts(window ? "a window" : "ordinary memory");
 	return 0;
 }
