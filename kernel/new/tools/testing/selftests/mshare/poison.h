@@ -54,8 +54,9 @@ static inline long op_bus(const long *a)
 }
 
 /* A peer with @units of the region from @from on; where page BAD is for it. */
-static inline struct peer attached(struct __test_metadata *_metadata, size_t unit,
-			    unsigned int from, unsigned int units, long *at)
+static inline struct peer attached(struct __test_metadata *_metadata,
+				   size_t unit, unsigned int from,
+				   unsigned int units, long *at)
 {
 	/* Each elsewhere. */
 	static unsigned long place = 1UL << 45;
