@@ -55,6 +55,14 @@ check to_a_file grep -q '^a-region-with-a-rather-long-name  0600 ' "$work/screen
 on_screen 70 5 stat -w 0.01 -c 2
 check live_rows [ "$(tr '\033' '\n' <"$work/screen" | grep -c '^and 2 more$')" -eq 2 ]
 check live_clears [ "$(tr '\033' '\n' <"$work/screen" | grep -c '^\[H$')" -eq 2 ]
+for name in short a-region-with-a-rather-long-name third fourth; do
+	mv "$work/fake/$name" "$work/"
+done
+on_screen 70 5 stat -w 0.01 -c 1
+check live_without_regions grep -q 'REGION  PROCESSES' "$work/screen"
+for name in short a-region-with-a-rather-long-name third fourth; do
+	mv "$work/$name" "$work/fake/"
+done
 term=dumb on_screen 70 5 stat -w 0.01 -c 2
 check dumb_screen [ "$(grep -c '^third' "$work/screen")" -eq 2 ]
 check dumb_escapes sh -c '! grep -q "$(printf "\033")" "$1"' - "$work/screen"

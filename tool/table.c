@@ -113,7 +113,8 @@ void table_print(struct table *table)
 	for (int i = 0; i < table->columns; i++)
 		widths[i] = width(table, i);
 	fit_screen(table, widths);
-	if (!tool.noheadings && table->cells)
+	/* Nothing at all, if there is nothing, is for scripts. */
+	if (!tool.noheadings && (table->cells || tool.live))
 		print_row(table, table->headings, widths);
 	for (int i = 0; i < cells; i += table->columns)
 		print_row(table, (const char *const *)table->cell + i, widths);
