@@ -47,7 +47,7 @@ verify() {
 }
 check mkfs mkfs.ext4 -q -F "$MSHARE_DISK"
 mkdir "$disk"
-check mount mount -t ext4 "$MSHARE_DISK" "$disk"
+check mount mount -n -t ext4 "$MSHARE_DISK" "$disk"
 for memory in mmapshared shm; do
 	check "$memory.plain" run "$memory" env
 	plain=$(numbers)
@@ -69,7 +69,7 @@ printf x | dd of="$(find "$disk" -type f | head -n 1)" bs=1 seek=100000 conv=not
 	status=none
 not_verified() { ! verify; }
 check corruption_is_seen not_verified
-check umount umount "$disk"
+check umount umount -n "$disk"
 no_segment() { [ "$(ipcs -m | grep -c '^0x')" -eq 0 ]; }
 check no_segment no_segment
 check nothing_left nothing_left
