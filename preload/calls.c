@@ -47,15 +47,14 @@ static bool widen(uintptr_t *start, uintptr_t *end)
 /* The part of one of our units; the unit goes when nothing else is in it. */
 static int unmap_in_unit(uintptr_t base, uintptr_t start, uintptr_t end)
 {
-	uintptr_t real = table_within(base, base + region_unit())->real;
-	int err;
+	uintptr_t after = base + region_unit();
+	int err = 0;
 
-	table_cut(start, end);
-	if (unit_is_ours(base))
-		return 0;
-	err = preload_next.munmap((void *)base, region_unit());
-	if (err)	/* too many mappings: nothing has changed */
-		table_insert(start, end, real);
+	if ((start == base || !table_has(base, start)) &&
+	    (end == after || !table_has(end, after)))
+		err = preload_next.munmap((void *)base, region_unit());
+	if (!err)	/* else too many mappings: nothing has changed */
+		table_cut(start, end);
 	return err;
 }
 
@@ -114,6 +113,44 @@ int preload_mprotect(void *addr, size_t len, int prot)
 }
 
 /*
+ * Makes room for what is to be mapped over ours: as a whole, or the kernel will
+ * say EINVAL. Something is there all the time, as other threads map memory, too.
+ * False: it cannot be had.
+ */
+bool preload_clear(void *addr, size_t len, struct room *room)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	uintptr_t start, end;
+
+	*room = (struct room){ };
+	if (!range_of(addr, len, &start, &end) || !table_has(start, end) ||
+	    !widen(&start, &end))
+		return true;
+	if (preload_next.mmap((void *)start, end - start, PROT_NONE, flags, -1,
+			      0) == MAP_FAILED)
+		return false;
+	table_cut(start, end);
+	sysv_settle();
+	*room = (struct room){ start, end };
+	return true;
+}
+
+/* Gives back what of the room is not used by @len bytes at @addr. */
+void preload_give_back(const struct room *room, void *addr, size_t len)
+{
+	uintptr_t start = (uintptr_t)addr, end = start + page_up(len);
+	int saved = errno;
+
+	if (!room->end)
+		return;
+	if (room->start < start)
+		preload_next.munmap((void *)room->start, start - room->start);
+	if (end < room->end)
+		preload_next.munmap((void *)end, room->end - end);
+	errno = saved;
+}
+
+/*
  * Growing fails: ordinary shared memory that grows has no memory there either
  * (SIGBUS), so that programs have to be prepared for it.
  */
@@ -132,6 +169,23 @@ static void *remap(void *addr, uintptr_t old_len, uintptr_t len, bool plain)
 	return addr;
 }
 
+/* What is not ours, to where we may have something. */
+static void *move(void *addr, size_t old_len, size_t len, int flags, void *to)
+{
+	struct room room;
+	void *p = MAP_FAILED;
+
+	if (!(flags & MREMAP_FIXED))
+		return preload_next.mremap(addr, old_len, len, flags, to);
+	preload_lock();
+	if (preload_clear(to, len, &room)) {
+		p = preload_next.mremap(addr, old_len, len, flags, to);
+		preload_give_back(&room, to, p == MAP_FAILED ? 0 : len);
+	}
+	preload_unlock();
+	return p;
+}
+
 void *preload_mremap(void *addr, size_t old_len, size_t len, int flags,
 		     void *to)
 {
@@ -146,36 +200,25 @@ void *preload_mremap(void *addr, size_t old_len, size_t len, int flags,
 		preload_unlock();
 	}
 	if (!piece)
-		return preload_next.mremap(addr, old_len, len, flags, to);
+		return move(addr, old_len, len, flags, to);
 	return remap(addr, page_up(old_len), page_up(len),
 		     inside && old_len && !(flags & ~MREMAP_MAYMOVE));
-}
-
-/*
- * Makes room for what is to be mapped over ours: as a whole, or the kernel will
- * say EINVAL. False: it cannot be unmapped.
- */
-bool preload_clear(void *addr, size_t len)
-{
-	uintptr_t start, end;
-
-	return !range_of(addr, len, &start, &end) || !widen(&start, &end) ||
-	       !preload_unmap(start, end);
 }
 
 static void *replace(void *addr, size_t len, int prot, int flags, int fd,
 		     off_t offset)
 {
 	uintptr_t start, end;
-	void *p;
+	struct room room;
+	void *p = MAP_FAILED;
 
 	if (!range_of(addr, len, &start, &end))
 		return preload_next.mmap(addr, len, prot, flags, fd, offset);
 	preload_lock();
-	if (preload_clear(addr, len))
+	if (preload_clear(addr, len, &room)) {
 		p = preload_next.mmap(addr, len, prot, flags, fd, offset);
-	else
-		p = MAP_FAILED;
+		preload_give_back(&room, addr, p == MAP_FAILED ? 0 : len);
+	}
 	preload_unlock();
 	return p;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* libmshare-preload: what it says on standard error */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,12 +47,27 @@ static char *put_number(char *to, const char *end, uint64_t number)
 	return put(to, end, at);
 }
 
+/* Without the signal that the program would die of, if nobody reads. */
+static void tell(const char *line, size_t len)
+{
+	const struct timespec now = { };
+	sigset_t pipe, pending, old;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, &old);
+	sigpending(&pending);
+	if (write(STDERR_FILENO, line, len) < 0 && errno == EPIPE &&
+	    !sigismember(&pending, SIGPIPE))
+		sigtimedwait(&pipe, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 /* "mshare: preload: [LEN bytes: ]WHAT: WHY" in one write(2). */
 void message(size_t len, const char *what, const char *why)
 {
 	char line[512], *at = line, *end = line + sizeof(line) - 1;
 	int saved = errno;
-	ssize_t written;
 
 	at = put(at, end, "mshare: preload: ");
 	if (len) {
@@ -62,10 +79,7 @@ void message(size_t len, const char *what, const char *why)
 	at = put(at, end, why);
 	*at++ = '\n';
 	if (is_stderr())
-		written = write(STDERR_FILENO, line, at - line);
-	else
-		written = 0;
-	(void)written;	/* nobody to tell */
+		tell(line, at - line);
 	errno = saved;
 }
 

@@ -80,7 +80,11 @@ struct area {
 	uintptr_t real;		/* as in struct piece */
 };
 
-/* region.c: windows of regions, in the table. Negative errno. */
+/*
+ * region.c: windows of regions, in the table. Negative errno. Under the lock, from
+ * making a region to closing it: else a child could have the window and not know
+ * of it, or have the descriptor, and keep the region for ever.
+ */
 int region_area(const struct area *area, void **window);
 int region_create(const struct area *area);	/* its descriptor */
 int region_window(int region, const struct area *area, void **window);
@@ -115,7 +119,16 @@ void *preload_mmap(void *addr, size_t len, int prot, int flags, int fd,
 		   off_t offset);
 int preload_munmap(void *addr, size_t len);
 int preload_unmap(uintptr_t start, uintptr_t end);	/* under the lock */
-bool preload_clear(void *addr, size_t len);		/* under the lock */
+
+/* Where something of ours was, and is to be something else. Nothing if empty. */
+struct room {
+	uintptr_t start, end;
+};
+
+/* Under the lock. */
+bool preload_clear(void *addr, size_t len, struct room *room);
+void preload_give_back(const struct room *room, void *addr, size_t len);
+
 bool preload_refuses(size_t len, int err);
 int preload_mprotect(void *addr, size_t len, int prot);
 void *preload_mremap(void *addr, size_t old_len, size_t len, int flags,

@@ -102,8 +102,7 @@ static int fill(int region, const struct area *area)
 	struct mshare_create arg = {
 		.size = page_up(area->len),
 		.prot = PROT_READ | PROT_WRITE,
-		.flags = (area->flags &
-			  (MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE)) |
+		.flags = (area->flags & (MAP_ANONYMOUS | MAP_NORESERVE)) |
 			 MAP_SHARED | MAP_FIXED_NOREPLACE,
 	};
 
@@ -145,29 +144,31 @@ static bool note(void *window, const struct area *area)
 	return false;
 }
 
-/*
- * Under the lock, so that no child has the window without knowing of it. At
- * the address asked for, if there is one, or not at all.
- */
+/* At the address asked for, if there is one, or not at all. */
 int region_window(int region, const struct area *area, void **window)
 {
 	int fixed = area->addr ? MAP_FIXED_NOREPLACE : 0;
 	size_t len = region_padded(area->len);
-	int err = 0;
 	void *p;
 
-	preload_lock();
 	p = preload_next.mmap(area->addr, len, area->prot, MAP_SHARED | fixed,
 			      region, 0);
-	if (p == MAP_FAILED) {
-		err = -errno;
-	} else if (!note(p, area)) {
-		preload_next.munmap(p, len);
-		err = -ENOBUFS;
-	}
-	preload_unlock();
+	if (p == MAP_FAILED)
+		return -errno;
 	*window = p;
-	return err;
+	if (note(p, area))
+		return 0;
+	preload_next.munmap(p, len);
+	return -ENOBUFS;
+}
+
+/* As MAP_POPULATE has it: as much as there is room for. Not under the lock. */
+static void populate(void *window, const struct area *area)
+{
+	bool write = area->prot & PROT_WRITE;
+
+	madvise(window, page_up(area->len),
+		write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
 /* A window of a new region. */
@@ -177,10 +178,14 @@ int region_area(const struct area *area, void **window)
 
 	/* mmap(2) is no cancellation point, open(2) and close(2) are. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	preload_lock();
 	region = region_create(area);
 	err = region < 0 ? region : region_window(region, area, window);
 	if (region >= 0)
 		close(region);
+	preload_unlock();
+	if (!err && area->flags & MAP_POPULATE)
+		populate(*window, area);
 	pthread_setcancelstate(cancel, NULL);
 	return err;
 }

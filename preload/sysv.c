@@ -110,6 +110,7 @@ static int window_of(uintptr_t real, const struct shmid_ds *segment,
 	int region, err, cancel;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	preload_lock();
 	area.fd = object_open(real, page_up(area.len));
 	err = area.fd < 0 ? area.fd : !region_can_have(area.fd);
 	if (!err) {
@@ -121,6 +122,7 @@ static int window_of(uintptr_t real, const struct shmid_ds *segment,
 	}
 	if (area.fd >= 0)
 		close(area.fd);
+	preload_unlock();
 	pthread_setcancelstate(cancel, NULL);
 	return err;
 }
@@ -149,11 +151,14 @@ static void *instead(void *real, const struct shmid_ds *segment)
 /* Over something: windows go as a whole, as for MAP_FIXED. */
 static void *replace(int id, const void *addr, int flags, size_t len)
 {
+	struct room room;
 	void *p = FAILED;
 
 	preload_lock();
-	if (preload_clear((void *)addr, len))
+	if (preload_clear((void *)addr, len, &room)) {
 		p = preload_next.shmat(id, addr, flags);
+		preload_give_back(&room, (void *)addr, p == FAILED ? 0 : len);
+	}
 	preload_unlock();
 	return p;
 }

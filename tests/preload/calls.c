@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The preload: what the program's calls become. */
 #include <dirent.h>
+#include <signal.h>
 
 #include "preload_test.h"
 
@@ -69,11 +70,6 @@ static void units(void **state)
 	assert_int_equal(0, windows);
 }
 
-static bool mapped(const char *p)
-{
-	return !msync((void *)p, PAGE, MS_ASYNC);
-}
-
 static void with_neighbours(void **state)
 {
 	char *p = area(MIB), *q;
@@ -84,9 +80,9 @@ static void with_neighbours(void **state)
 	assert_true(q == p - 2 * PAGE);
 	assert_int_equal(0, preload_munmap(q + PAGE, PAGE + UNIT));
 	assert_int_equal(0, table_has(0, UINTPTR_MAX));
-	assert_true(mapped(q));
-	assert_false(mapped(q + PAGE));
-	assert_false(mapped(p));
+	assert_true(is_mapped(q));
+	assert_false(is_mapped(q + PAGE));
+	assert_false(is_mapped(p));
 	munmap(q, PAGE);
 }
 
@@ -98,7 +94,7 @@ static void wrong_unmapping(void **state)
 	assert_int_equal(-1, preload_munmap(p, 0));
 	assert_int_equal(-1, preload_munmap(p + 1, MIB));
 	assert_int_equal(-1, preload_munmap(p, SIZE_MAX - PAGE));
-	assert_true(mapped(p));
+	assert_true(is_mapped(p));
 	assert_int_equal(0, preload_munmap(p, MIB));
 }
 
@@ -164,17 +160,58 @@ static void remapping(void **state)
 	assert_int_equal(0, preload_munmap(q, 8 * MIB));
 }
 
+/* Another thread would get what is free for a moment. */
+static void *over_something(void *addr, size_t len, int prot, int flags, int fd,
+			    off_t offset)
+{
+	if (flags & MAP_FIXED)
+		assert_true(is_mapped(addr));
+	return next_mmap(addr, len, prot, flags, fd, offset);
+}
+
 static void replaced_by_force(void **state)
 {
 	char *p = area(MIB);
 
 	(void)state;
+	preload_next.mmap = over_something;
 	assert_true(preload_mmap(p, MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS |
 				 MAP_FIXED, -1, 0) == p);
 	assert_int_equal(0, windows);
 	assert_false(table_has(0, UINTPTR_MAX));
+	/* Nothing is left of what kept the place. */
+	assert_true(is_mapped(p + MIB - PAGE));
+	assert_false(is_mapped(p + MIB));
 	p[MIB - 1] = 1;
 	assert_int_equal(0, preload_munmap(p, MIB));
+}
+
+static void replacing_that_fails(void **state)
+{
+	char *p = area(MIB);
+
+	(void)state;
+	assert_true(preload_mmap(p, MIB, RW, MAP_SHARED | MAP_FIXED, 1000, 0) ==
+		    MAP_FAILED);
+	assert_int_equal(EBADF, errno);
+	assert_false(table_has(0, UINTPTR_MAX));
+	assert_false(is_mapped(p));
+}
+
+static void moved_over(void **state)
+{
+	char *p = area(MIB), *q;
+
+	(void)state;
+	q = preload_mmap(NULL, MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	q[1] = 7;
+	assert_true(preload_mremap(q, MIB, MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
+				   p) == p);
+	assert_int_equal(7, p[1]);
+	assert_false(table_has(0, UINTPTR_MAX));
+	assert_false(is_mapped(p + MIB));
+	assert_int_equal(0, preload_munmap(p, MIB));
+	assert_false(is_mapped(p));
 }
 
 /* At the address, or as the plain call would have it. */
@@ -355,6 +392,27 @@ static void said_once(void **state)
 	close(saved);
 }
 
+/* Who reads it has gone: the program does not notice. */
+static void said_to_nobody(void **state)
+{
+	int pipes[2], status;
+
+	(void)state;
+	assert_int_equal(0, pipe(pipes));
+	if (!fork()) {
+		signal(SIGPIPE, SIG_DFL);
+		dup2(pipes[1], STDERR_FILENO);
+		message_init();
+		close(pipes[0]);
+		message(5, "what", "why");
+		_exit(0);
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+	wait(&status);
+	assert_int_equal(0, status);
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, start)
 
 int main(void)
@@ -370,6 +428,8 @@ int main(void)
 		TEST(protection),
 		TEST(remapping),
 		TEST(replaced_by_force),
+		TEST(replacing_that_fails),
+		TEST(moved_over),
 		TEST(address_asked_for),
 		TEST(no_place_in_the_first_2_gib),
 		TEST(shared_with_children),
@@ -378,6 +438,7 @@ int main(void)
 		TEST(required),
 		TEST(more_than_the_table_has),
 		TEST(said_once),
+		TEST(said_to_nobody),
 	};
 
 	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);

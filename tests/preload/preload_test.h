@@ -16,10 +16,21 @@
 static _Atomic int windows;
 static uintptr_t unmapped, unmapped_len, protected, protected_len;
 
+static inline bool is_mapped(void *addr)
+{
+	return !msync(addr, PRELOAD_PAGE, MS_ASYNC);
+}
+
+/* What a window's place is kept with is no window. */
 static inline void *next_mmap(void *addr, size_t len, int prot, int flags,
 			      int fd, off_t offset)
 {
-	void *p = mmap(addr, len, prot, flags, fd, offset);
+	void *p;
+
+	if (flags & MAP_FIXED && prot == PROT_NONE && !(len & (UNIT - 1)) &&
+	    is_mapped(addr))
+		windows -= len / UNIT;
+	p = mmap(addr, len, prot, flags, fd, offset);
 
 	if (p != MAP_FAILED && fd >= 0 && !(len & (UNIT - 1)))
 		windows += len / UNIT;
