@@ -19,7 +19,7 @@ _mshare_regions() {
 _mshare_options() {
 	local common="--json --bytes --noheadings --mount --help"
 	case $1 in
-	run) echo "--require --min-size --only --files --verbose $common" ;;
+	run) echo "--require --min-size --only --files --sysv --deepbind --verbose $common" ;;
 	create) echo "--mode --populate --lock --noreserve --hugetlb $common" ;;
 	stat) echo "--watch --count $common" ;;
 	map) echo "--file --offset --at --replace --prot --populate --lock --noreserve --hugetlb $common" ;;

@@ -166,9 +166,9 @@ expect run_status 7 '' '' run sh -c 'exit 7'
 expect run_arguments 0 '-r -m x' '' run echo -r -m x
 so=$(realpath "$plain/preload/libmshare-preload.so")
 LD_PRELOAD=/other.so expect run_variables 0 \
-	"$so:/other.so 1 1048576 a:b 1 1 /x" '*' run -r -m 1M -o a:b -f -v -D /x \
+	"$so:/other.so 1 1048576 a:b 1 1 1 1 /x" '*' run -r -m 1M -o a:b -f -s -d -v -D /x \
 	sh -c 'p=MSHARE_PRELOAD_; eval echo \$LD_PRELOAD \$${p}REQUIRE \$${p}MIN_SIZE \
-		\$${p}ONLY \$${p}FILES \$${p}VERBOSE \$${p}DIR'
+		\$${p}ONLY \$${p}FILES \$${p}SYSV \$${p}DEEPBIND \$${p}VERBOSE \$${p}DIR'
 mkdir "$work/bin"
 cp "$mshare" "$work/bin/"
 alone() { mshare=$work/bin/mshare; "$@"; mshare=$plain/mshare; }

@@ -100,6 +100,12 @@ static void set_option(int c)
 	case 'f':
 		set("FILES", "1");
 		break;
+	case 's':
+		set("SYSV", "1");
+		break;
+	case 'd':
+		set("DEEPBIND", "1");
+		break;
 	case 'v':
 		set("VERBOSE", "1");
 		break;
@@ -113,6 +119,8 @@ int cmd_run(int argc, char **argv)
 		{ "min-size", required_argument, NULL, 'm' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "files", no_argument, NULL, 'f' },
+		{ "sysv", no_argument, NULL, 's' },
+		{ "deepbind", no_argument, NULL, 'd' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ }
 	};
@@ -120,7 +128,7 @@ int cmd_run(int argc, char **argv)
 
 	/* 1 to 4 are the program's. */
 	tool.usage = RUN_FAILED;
-	while ((c = tool_option(argc, argv, "+rm:o:fv", longs)) != -1)
+	while ((c = tool_option(argc, argv, "+rm:o:fsdv", longs)) != -1)
 		set_option(c);
 	if (optind == argc)
 		return usage_error("a program is needed");

@@ -9,9 +9,8 @@ suite=fio
 # shellcheck source=tests/apps/common.sh
 . "${0%/*}/common.sh"
 disk=$work/disk
-export MSHARE_PRELOAD_SYSV=1	# for mshare run
 
-with_mshare() { "$mshare" run --require --min-size 1M --verbose -- "$@"; }
+with_mshare() { "$mshare" run --require --sysv --min-size 1M --verbose -- "$@"; }
 
 # 16 buffers of 64 KiB: 1 MiB for each of the processes.
 options="--name=test --directory=$disk --size=3M --numjobs=8 --thread=0 --bs=64k

@@ -8,7 +8,6 @@ suite=php
 # shellcheck source=tests/apps/common.sh
 . "${0%/*}/common.sh"
 workers=8
-export MSHARE_PRELOAD_DEEPBIND=1	# for mshare run
 scripts=16
 
 mkdir "$work/www"
@@ -54,7 +53,7 @@ start() {
 		-d opcache.file_update_protection=0 </dev/null >"$work/started" 2>&1 &&
 		wait_for all_run
 }
-with_mshare() { start "$mshare" run --require --verbose -- "$@"; }
+with_mshare() { start "$mshare" run --require --deepbind --verbose -- "$@"; }
 master() { cat "$work/pid"; }
 pool() { pgrep -P "$(master)"; }
 all_run() { [ "$(pool | wc -l)" -eq "$workers" ]; }

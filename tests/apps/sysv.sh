@@ -12,7 +12,6 @@ attacher=$1/tests/attacher
 key=0x6d736872
 clients="1 2 3 4 5 6 7 8"
 
-export MSHARE_PRELOAD_SYSV=1	# for mshare run
 
 # What ipcs(1) says of the segment, and shmctl(2) through it.
 attached() { ipcs -m | awk -v key="$key" '$1 == key { print $6 }'; }
@@ -60,7 +59,7 @@ close_clients
 result $? key_plain_end
 check key_plain_removed ipcrm -M "$key"
 
-open_clients shared "$mshare" run --require --verbose --
+open_clients shared "$mshare" run --sysv --require --verbose --
 result $? key
 # shellcheck disable=SC2086 # pids
 check key_windows has_window $pids
@@ -92,7 +91,7 @@ stress() {
 }
 check stress_plain stress env
 stress_shared() {
-	stress "$mshare" run --min-size 1M --verbose \
+	stress "$mshare" run --sysv --min-size 1M --verbose \
 		>"$work/stress" 2>&1 || { tail "$work/stress"; return 1; }
 }
 check stress stress_shared
@@ -115,7 +114,7 @@ check pg_plain_stop control -m fast stop
 
 # Not root, and without the capability: one line, and everything as it was.
 without_capability() {
-	run "$mshare" run --only postgres -- "$@"
+	run "$mshare" run --sysv --only postgres -- "$@"
 }
 check pg_without_capability without_capability
 check pg_without_capability_said grep -q \
@@ -124,7 +123,7 @@ check pg_without_capability_result [ "$(sum)" = "$plain" ]
 check pg_without_capability_stop control -m fast stop
 
 pg_shared() {
-	"$mshare" run --require --verbose --only postgres -- setpriv \
+	"$mshare" run --sysv --require --verbose --only postgres -- setpriv \
 		--reuid postgres --regid postgres --init-groups --inh-caps +checkpoint_restore \
 		--ambient-caps +checkpoint_restore "$bin/pg_ctl" -D "$data" -w -t 300 \
 		-l "$data/shared.log" start </dev/null >"$work/started" 2>&1
