@@ -116,7 +116,7 @@ SET max_parallel_workers_per_gather = 0;
 SELECT substring(pg_read_file('/proc/self/status') from 'VmPTE:\s+(\d+)') AS vmpte, extract(epoch from clock_timestamp()) AS began \gset
 SELECT count(*) AS rows, sum(hashtext(pad)) AS sum FROM buffered \gset
 INSERT INTO seen SELECT pg_backend_pid(), :vmpte, substring(pg_read_file('/proc/self/status') from 'VmPTE:\s+(\d+)')::int, split_part(pg_read_file('/proc/self/stat'), ' ', 10)::int, extract(epoch from clock_timestamp()) - :began, :rows, :sum;
-\sleep 100000 s
+SELECT pg_sleep(1000000);
 SQL
 
 # The kernel has killed a process of the server: it ends all the others.
