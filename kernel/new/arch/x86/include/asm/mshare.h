@@ -7,7 +7,7 @@
 #include <linux/mman.h>
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
-#include <asm/page.h>
+#include <linux/compat.h>
 #include <asm/tlbflush.h>
 
 /*
