@@ -18,8 +18,12 @@ set tics nomirror out
 set grid ytics lc rgb "#dddddd" lt 1
 set key off
 
-set label 2 sprintf("the OOM killer strikes:\n%s", struck) \
-	at died_at, died_mib left offset 2.0,-0.6 tc rgb "#b71c1c" font ",15"
+oom = sprintf("the OOM killer strikes:\n%s", struck)
+# Beside the cross, or below it where there is no room beside it.
+if (died_at < 0.75 * all) \
+	set label 2 oom at died_at, died_mib left offset 2.0,-0.6 tc rgb "#b71c1c" font ",15"; \
+else \
+	set label 2 oom at graph 0.99, first died_mib * 0.84 right tc rgb "#b71c1c" font ",15"
 set label 3 needs at all, would right offset -1.5,0.6 tc rgb "#777777"
 set label 4 ordinary at died_at * 0.45, died_mib * 0.45 right offset -2,0.5 \
 	tc rgb "#d35400" font ",16"
