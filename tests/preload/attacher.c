@@ -14,19 +14,7 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
-static unsigned long vmpte(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	unsigned long kib = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmPTE: %lu", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib;
-}
+#include "vmpte.h"
 
 static int fail(const char *what)
 {

@@ -13,22 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmpte.h"
+
 static size_t len;
 static volatile char *memory;
-
-static unsigned long vmpte(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	unsigned long kib = 0;
-	char line[128];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmPTE: %lu", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib;
-}
 
 static int child(int number, unsigned long *ptes)
 {
