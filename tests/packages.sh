@@ -147,7 +147,7 @@ find_boot() {
 	cp "$vmlinuz" "$work/vmlinuz-$2"
 	cp "$initrd" "$work/initrd-$2"
 }
-check kernel_of_debian find_boot '*-cloud-amd64' without
+check kernel_of_debian find_boot '*[0-9]-cloud-amd64' without
 if [ "$which" = vm ]; then
 	# It has what is needed for the disk built in.
 	cp build/kernel/release/arch/x86/boot/bzImage "$work/vmlinuz-with"
