@@ -82,7 +82,7 @@ fi
 start=$(date +%s)
 estimate=$(cat "$obj/build.steps" 2>/dev/null || case $flavour in
 	amd64) echo 24000 ;;
-	cloud-amd64) echo 9000 ;;
+	cloud-amd64) echo 8300 ;;
 	esac)
 : >"$log"
 progress "$flavour" "$log" "$estimate" &
