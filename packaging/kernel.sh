@@ -98,9 +98,7 @@ if [ "$status" -eq 0 ]; then
 fi
 stop_progress
 if [ "$status" -ne 0 ]; then
-	grep -nE -m 20 '(error|Error|undefined reference):' "$log" >&2 || :
-	echo "--- end of $log" >&2
-	tail -n 25 "$log" >&2
+	show_errors "$log"
 	die "kernel $flavour does not build"
 fi
 [ "$n" -lt "$estimate" ] && [ -f "$obj/build.steps" ] || echo "$n" >"$obj/build.steps"

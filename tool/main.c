@@ -14,7 +14,7 @@ static const struct command {
 	const char *arguments;
 	const char *help;
 } commands[] = {
-	{ "run", cmd_run, "[-r] [-m SIZE] [-o EXE[:EXE...]] [-f] [-v] [--] PROGRAM [ARGUMENTS]",
+	{ "run", cmd_run, "[-r] [-m SIZE] [-o EXE[:EXE...]] [-f] [-s] [-d] [-v] [--] PROGRAM [ARGUMENTS]",
 	  "run a program with shared page tables, of its shared memory" },
 	{ "create", cmd_create, "[-m MODE] [-p] [-l] [-N] [-H] REGION [SIZE]",
 	  "make a region, with SIZE of memory in it" },
@@ -84,18 +84,16 @@ int usage_error(const char *format, ...)
 {
 	va_list args;
 	char *text;
-	int len;
 
 	va_start(args, format);
-	len = vasprintf(&text, format, args);
+	text = format_text(format, args);
 	va_end(args);
 	if (tool.command)
-		complain("%s: %s (mshare %s --help)",
-			 tool.command, len < 0 ? "wrong usage" : text, tool.command);
+		complain("%s: %s (mshare %s --help)", tool.command, text,
+			 tool.command);
 	else
-		complain("%s (mshare --help)", len < 0 ? "wrong usage" : text);
-	if (len >= 0)
-		free(text);
+		complain("%s (mshare --help)", text);
+	free(text);
 	return tool.usage;
 }
 

@@ -5,48 +5,45 @@
  * Names of regions are anybody's to choose. On a terminal they must neither be
  * commands nor more than one line, and JSON has to be UTF-8.
  */
+#include <limits.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
+#include <wctype.h>
 
 #include "tool.h"
 
-static bool continues(unsigned char byte)
+/*
+ * Bytes of the character that @text begins with, and the character. 0: it is not
+ * UTF-8, whatever the user's locale is.
+ */
+static size_t character(const char *text, wchar_t *c)
 {
-	return (byte & 0xc0) == 0x80;
-}
+	static locale_t utf8;
+	mbstate_t state = { };
+	size_t len;
 
-/* Bytes of the character that @text begins with. 0: it is not UTF-8. */
-static size_t utf8_length(const char *text, unsigned int *code)
-{
-	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	const unsigned char *s = (const unsigned char *)text;
-	size_t len = *s < 0x80 ? 1 : *s < 0xc0 ? 0 : *s < 0xe0 ? 2 :
-		     *s < 0xf0 ? 3 : *s < 0xf8 ? 4 : 0;
-
-	*code = len < 2 ? *s : *s & (0x7f >> len);
-	for (size_t i = 1; i < len; i++) {
-		if (!continues(s[i]))
-			return 0;
-		*code = *code << 6 | (s[i] & 0x3f);
-	}
-	if (len && (*code < least[len] || *code > 0x10ffff ||
-		    (*code >= 0xd800 && *code < 0xe000)))
-		return 0;
-	return len;
+	if (!utf8)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	if (utf8)
+		uselocale(utf8);
+	len = mbrtowc(c, text, strlen(text), &state);
+	return len > MB_LEN_MAX ? 0 : len;
 }
 
 /* Puts ? in place of what a terminal could take for a command. */
 void defuse(char *text)
 {
-	unsigned int code;
 	size_t len;
+	wchar_t c;
 
 	for (; *text; text += len ? len : 1) {
-		len = utf8_length(text, &code);
-		if (!len || code < 0x20 || (code >= 0x7f && code < 0xa0))
+		len = character(text, &c);
+		if (!len || iswcntrl(c))
 			memset(text, '?', len ? len : 1);
 	}
 }
@@ -55,34 +52,49 @@ void defuse(char *text)
 char *valid_utf8(const char *text)
 {
 	char *copy = malloc(3 * strlen(text) + 1), *to = copy;
-	unsigned int code;
 	size_t len;
+	wchar_t c;
 
 	if (!copy)
 		return NULL;
 	for (; *text; text += len ? len : 1) {
-		len = utf8_length(text, &code);
+		len = character(text, &c);
 		to = mempcpy(to, len ? text : "\xef\xbf\xbd", len ? len : 3);
 	}
 	*to = 0;
 	return copy;
 }
 
+/* Columns of the character that defused @text begins with, and its bytes. */
+static int columns_of(const char *text, size_t *len)
+{
+	wchar_t c = 0;
+	int width;
+
+	*len = character(text, &c);
+	width = *len ? wcwidth(c) : 1;
+	*len = *len ? *len : 1;
+	return width < 0 ? 1 : width;
+}
+
 /* Columns that it takes, after defuse(). */
 int text_width(const char *text)
 {
 	int width = 0;
+	size_t len;
 
-	for (; *text; text++)
-		width += !continues(*text);
+	for (; *text; text += len)
+		width += columns_of(text, &len);
 	return width;
 }
 
 /* The end of @text, without its first @columns. */
 const char *text_skip(const char *text, int columns)
 {
-	while (*text && (columns > 0 || continues(*text)))
-		columns -= !continues(*text++);
+	size_t len;
+
+	for (; *text && columns > 0; text += len)
+		columns -= columns_of(text, &len);
 	return text;
 }
 
@@ -105,20 +117,26 @@ int screen_rows(void)
 	return size.ws_row;
 }
 
+/* As vasprintf(3); there is always something to say. For free(3). */
+char *format_text(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) >= 0)
+		return text;
+	fputs("mshare: out of memory\n", stderr);
+	exit(FAILED);
+}
+
 /* Says what is wrong: one line, whatever is in it. */
 void complain(const char *format, ...)
 {
 	va_list args;
 	char *text;
-	int len;
 
 	va_start(args, format);
-	len = vasprintf(&text, format, args);
+	text = format_text(format, args);
 	va_end(args);
-	if (len < 0) {
-		fputs("mshare: out of memory\n", stderr);
-		return;
-	}
 	defuse(text);
 	fprintf(stderr, "mshare: %s\n", text);
 	free(text);

@@ -4,6 +4,7 @@
 #define TOOL_H
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ int usage_error(const char *format, ...)
 int failed(int err, const char *object, const char *what);
 
 /* text.c */
+char *format_text(const char *format, va_list args);
 void complain(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 void defuse(char *text);

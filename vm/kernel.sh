@@ -60,9 +60,7 @@ for flavour in "$@"; do
 		bzImage >>"$log" 2>&1 8>&- 9>&- || status=$?
 	stop_progress
 	if [ "$status" -ne 0 ]; then
-		grep -nE -m 20 '(error|Error|undefined reference|warning):' "$log" >&2 || :
-		echo "--- end of $log" >&2
-		tail -n 25 "$log" >&2
+		show_errors "$log" warning
 		die "$flavour does not build"
 	fi
 	grep -E 'warning:' "$log" >&2 || :

@@ -26,6 +26,13 @@ stop_progress() {
 	progress_pid=
 }
 
+# show_errors LOG [WORD]: why a build ended, on standard error
+show_errors() {
+	grep -nE -m 20 "(error|Error|undefined reference${2:+|$2}):" "$1" >&2 || :
+	echo "--- end of $1" >&2
+	tail -n 25 "$1" >&2
+}
+
 # The same objects are found again by a clone elsewhere: no absolute paths, one
 # language of messages. Sets cc.
 use_ccache() {

@@ -3,6 +3,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -90,6 +91,18 @@ static inline uint64_t size_of(struct mshare_region *region)
 
 	OK(mshare_info(region, &info));
 	return info.size;
+}
+
+/* Descriptors that are open, and the one that this takes. */
+static inline int open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
 }
 
 #endif

@@ -4,23 +4,10 @@
  * then fails with that error and leaves nothing behind, or it does not matter
  * and the rest is done. Lost memory, the sanitizer finds.
  */
-#include <dirent.h>
-
 #include "check.h"
 #include "fake.h"
 
 #define ERROR	EL2HLT	/* nothing here returns it by itself */
-
-static int open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 /* Address space that is mapped, in lines of the list. */
 static int mappings(void)

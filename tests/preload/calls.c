@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The preload: what the program's calls become. */
-#include <dirent.h>
 #include <signal.h>
 
 #include "preload_test.h"
@@ -295,21 +294,10 @@ static void memory_with_a_file(void **state)
 	close(fd);
 }
 
-static int files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* Each call that can fail does: plain memory, nothing left, errno as it was. */
 static void falls_back(void **state)
 {
-	int before = files(), n = 0;
+	int before = open_files(), n = 0;
 	char *p;
 
 	(void)state;
@@ -321,7 +309,7 @@ static void falls_back(void **state)
 		fake_fail(0, 0);
 		assert_true(p != MAP_FAILED);
 		memset(p, 1, MIB);
-		assert_int_equal(before, files());
+		assert_int_equal(before, open_files());
 		assert_int_equal(0, preload_munmap(p, MIB));
 		assert_int_equal(0, windows);
 	} while (fake_failed());
