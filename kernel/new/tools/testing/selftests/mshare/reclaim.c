@@ -106,7 +106,7 @@ TEST_F_TIMEOUT(reclaim, limit_of_the_creator, 600)
 	const unsigned long pages = part * self->crowd.n;
 	const long limit = pages * PAGE / 3;
 	struct peer maker = peer_start(_metadata);
-	long out, dying = cg_dying();
+	long out, peak, dying = cg_dying();
 	char text[32];
 
 	ASSERT_EQ(0, cg_create(MAKER));
@@ -129,8 +129,10 @@ TEST_F_TIMEOUT(reclaim, limit_of_the_creator, 600)
 		EXPECT_EQ(0, crowd_call(&self->crowd, op_part, part));
 	}
 	EXPECT_EQ(0, damaged(self->base, 1, pages));
-	EXPECT_GE(limit, cg_number(MAKER, "memory.peak"));
-	EXPECT_LT(limit / 2, cg_stat(MAKER, "shmem"));
+	/* It was full. Now, pages may be on their way out: not "shmem" any more. */
+	peak = cg_number(MAKER, "memory.peak");
+	EXPECT_GE(limit, peak);
+	EXPECT_LT(limit - limit / 8, peak);
 	EXPECT_GE(limit, region_stat(self->fd).resident);
 
 	EXPECT_EQ(0, munmap(self->base, self->unit));
