@@ -19,6 +19,8 @@ echo "# nothing" >"$before.left"
 for where in /tmp /var/tmp; do
 	: >"$where/mshare-warm" && rm -f "$where/mshare-warm"
 done
+# mount(8) makes this one when it wants to, and leaves it.
+mkdir -p /run/mount
 "$dir/leaks" warm
 
 say() { echo "mshare-test: $*" >/dev/kmsg; }
@@ -39,7 +41,7 @@ for spec; do
 	case $suite in
 	seed004) set -- "$here/seed004/test.sh" "$dir" ;;
 	example) set -- "$here/example.sh" "$dir" ;;
-	postgres|php|sysv|posixshm|fio) set -- "$here/apps/$suite.sh" "$dir/../userland" ;;
+	postgres|pgmemory|php|sysv|posixshm|fio) set -- "$here/apps/$suite.sh" "$dir/../userland" ;;
 	lib|preload|tool) set -- "$here/$suite/guest.sh" "$dir/../userland" ;;
 	*) set -- "$dir/$suite" ;;
 	esac

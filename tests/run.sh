@@ -188,6 +188,7 @@ run_config() {
 			--pmem 256M \
 			${append:+--append "$append"} $extra --timeout "$limit" \
 			--allow 'ut of memory: Killed process [0-9]+ [(]mshare-victim[)]' \
+			--allow 'cgroup out of memory: Killed process [0-9]+ [(]postgres[)]' \
 			--log "$logs/$name.console" -- \
 			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
 		echo "$status" >"$logs/$name.status"

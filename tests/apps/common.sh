@@ -16,10 +16,11 @@ trap 'exit 1' TERM INT
 
 # wait_for COMMAND...: until it succeeds, two minutes at most
 wait_for() {
-	tries=0
+	read -r now _ </proc/uptime
+	end=$((${now%.*} + 120))
 	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 1200 ] || return 1
+		read -r now _ </proc/uptime
+		[ "${now%.*}" -lt "$end" ] || return 1
 		sleep 0.1
 	done
 }
