@@ -46,6 +46,8 @@ release=$version-mshare-$flavour
 	die "kernel: the source tree is Linux $version, $config_package is $source"
 
 use_ccache "$build"
+# Without preprocessing first: what is seldom built twice compiles a quarter faster.
+export CCACHE_DEPEND=1
 # With the version of Debian's package: it says which of their fixes are in.
 revision=$(installed_version "$source_package")+mshare$(mshare_version)
 kmake() {

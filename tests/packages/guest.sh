@@ -55,6 +55,13 @@ no_failed_unit() {
 }
 server() { timeout -k 5 900 systemctl "$1" postgresql@15-main.service; }
 
+charged_to_unit() {
+	group=/sys/fs/cgroup$(systemctl show -P ControlGroup postgresql@15-main.service)
+	shmem=$(awk '$1 == "shmem" { print $2 }' "$group/memory.stat")
+	echo "$group: shmem $shmem"
+	[ "$(cat "$group/memory.max")" -eq $((1 << 30)) ] && [ "$shmem" -gt 4000000 ]
+}
+
 # A kernel that has no msharefs: nothing is wrong, nothing is different.
 without() {
 	check unit_is_quiet state $unit active inactive
@@ -93,6 +100,10 @@ with() {
 	check window_of_postgres_only only_postgres
 	check restart server restart
 	check window_after_restart has_window
+	# The region is charged to the unit, which bounds it.
+	check memory_max systemctl set-property --runtime postgresql@15-main.service MemoryMax=1G
+	check memory_max_holds charged_to_unit
+	check answers_with_limit answers
 
 	# An upgrade leaves the mount to those who use it.
 	check upgrade dpkg -i /root/debs/*.deb
