@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define PAGE		4096UL
 #define KIB		1024UL
@@ -61,6 +62,8 @@ void area_remove(struct area *a);
 
 void __noreturn __printf(1, 2) die(const char *fmt, ...);
 size_t parse_size(const char *s);
+FILE *csv_open(const char *path);
+void csv_close(FILE *csv);
 long meminfo_kib(const char *key);
 long status_kib(const char *key);
 void sync_counters(void);

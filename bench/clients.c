@@ -417,9 +417,7 @@ static enum mode parse_options(int argc, char **argv, size_t *bytes, const char 
 			interval_ns = atoi(optarg) * 1000000000ULL;
 			break;
 		case 'c':
-			csv = fopen(optarg, "we");
-			if (!csv)
-				die("%s: %s", optarg, strerror(errno));
+			csv = csv_open(optarg);
 			break;
 		case 'd':
 			*dir = optarg;
@@ -465,8 +463,7 @@ int main(int argc, char **argv)
 
 	attach_all();
 	status = verdict();
-	if (csv && fclose(csv))
-		die("csv: %s", strerror(errno));
+	csv_close(csv);
 	stop_clients();
 	area_remove(&area);
 	area_remove(&rehearsal);

@@ -424,9 +424,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			csv = fopen(optarg, "we");
-			if (!csv)
-				die("%s: %s", optarg, strerror(errno));
+			csv = csv_open(optarg);
 			break;
 		case 'l':
 			label = optarg;
@@ -453,7 +451,6 @@ int main(int argc, char **argv)
 		else
 			usage();
 	}
-	if (csv && fclose(csv))
-		die("csv: %s", strerror(errno));
+	csv_close(csv);
 	return 0;
 }

@@ -218,9 +218,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			csv = fopen(optarg, "we");
-			if (!csv)
-				die("%s: %s", optarg, strerror(errno));
+			csv = csv_open(optarg);
 			break;
 		case 's':
 			size = parse_size(optarg);
@@ -245,7 +243,6 @@ int main(int argc, char **argv)
 	region(n);
 	plain(1);
 	plain(n);
-	if (csv && fclose(csv))
-		die("csv: %s", strerror(errno));
+	csv_close(csv);
 	return 0;
 }

@@ -171,9 +171,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			csv = fopen(optarg, "we");
-			if (!csv)
-				die("%s: %s", optarg, strerror(errno));
+			csv = csv_open(optarg);
 			break;
 		case 'r':
 			runs = atoi(optarg);
@@ -202,7 +200,6 @@ int main(int argc, char **argv)
 		fputs("workers_are,workers,plain_speedup,mshare_speedup,ratio\n", csv);
 	measure(PROCESSES, runs, dir, csv);
 	measure(THREADS, runs, dir, csv);
-	if (csv && fclose(csv))
-		die("csv: %s", strerror(errno));
+	csv_close(csv);
 	return 0;
 }

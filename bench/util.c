@@ -38,6 +38,22 @@ size_t parse_size(const char *s)
 	return v << shift;
 }
 
+FILE *csv_open(const char *path)
+{
+	FILE *csv = fopen(path, "we");
+
+	if (!csv)
+		die("%s: %s", path, strerror(errno));
+	return csv;
+}
+
+/* NULL: there was none to write. */
+void csv_close(FILE *csv)
+{
+	if (csv && fclose(csv))
+		die("csv: %s", strerror(errno));
+}
+
 /*
  * No stdio and no heap: the reader must not grow while it measures, and must
  * not need memory when there is none.

@@ -30,3 +30,14 @@ run() {
 	as "$@" "$bin/pg_ctl" -D "$data" -w -t 300 -l "$data/start.log" start \
 		</dev/null >"$work/started" 2>&1
 }
+
+# A backend is killed, as the OOM killer would: its client hears of it.
+kill_backend() {
+	psql -c "SELECT pg_sleep(1000)" >/dev/null 2>&1 &
+	client=$!
+	wait_for sleeper && kill -9 "$(sleeper)" && ! wait "$client"
+}
+sleeper() {
+	psql -c "SELECT pid FROM pg_stat_activity WHERE query LIKE '%sleep(1000)%'
+		 AND pid <> pg_backend_pid()" | grep .
+}

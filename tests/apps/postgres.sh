@@ -120,15 +120,7 @@ same_result() {
 check parallel_result same_result
 
 # A backend that is killed: all others end, and there is new memory.
-psql -c "SELECT pg_sleep(1000)" >/dev/null 2>&1 &
-client=$!
-sleeper() {
-	psql -c "SELECT pid FROM pg_stat_activity WHERE query LIKE '%sleep(1000)%'
-		 AND pid <> pg_backend_pid()" | grep .
-}
-check backend wait_for sleeper
-kill -9 "$(sleeper)"
-wait "$client"
+check kill_backend kill_backend
 crashed() { grep -q 'all server processes terminated; reinitializing' "$data"/log/*.log; }
 check crashed wait_for crashed
 check survives_kill_of_backend wait_for answers

@@ -133,15 +133,7 @@ check pg_window has_window "$(postmaster)"
 check pg_segment_attached [ "$(ipcs -m | awk '/^0x/ && $5 > 100000000 { print $6 }')" -gt 1 ]
 check pg_result [ "$(sum)" = "$plain" ]
 check pg_read_write as "$bin/pgbench" -n -c 10 -j 2 -t 5 postgres
-psql -c "SELECT pg_sleep(1000)" >/dev/null 2>&1 &
-client=$!
-sleeper() {
-	psql -c "SELECT pid FROM pg_stat_activity WHERE query LIKE '%sleep(1000)%'
-		 AND pid <> pg_backend_pid()" | grep .
-}
-check pg_backend wait_for sleeper
-kill -9 "$(sleeper)"
-wait "$client"
+check pg_kill_backend kill_backend
 comes_back() { [ "$(sum)" = "$plain" ]; }
 check pg_survives_kill_of_backend wait_for comes_back
 check pg_window_after_crash has_window "$(postmaster)"

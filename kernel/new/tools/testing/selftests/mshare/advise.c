@@ -125,15 +125,9 @@ TEST_F_TIMEOUT(advise, pageout_watched, 300)
 {
 	struct watch *w = watch_new(pattern(1, 3));
 	struct peer p[WATCHERS];
-	long base;
 	char *other;
 
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base);
-		watch_start(w, i, &p[i], base + 3 * PAGE);
-	}
+	watchers_start(_metadata, w, p, 3 * PAGE);
 	for (unsigned int i = 0; another_round(i, 50); i++) {
 		ASSERT_EQ(0, region_advise(self->fd, 0, SIZE, MADV_PAGEOUT));
 		/* Other data where it was. */
@@ -144,11 +138,8 @@ TEST_F_TIMEOUT(advise, pageout_watched, 300)
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 20));
 		ASSERT_EQ(0, munmap(other, MIB));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
+	watchers_stop(_metadata, w, p);
 	UNHARMED();
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
 }
 
 TEST_F(advise, pageout_file_shared)
@@ -229,14 +220,8 @@ TEST_F_TIMEOUT(advise, remove_watched, 300)
 {
 	struct watch *w = watch_new(pattern(1, 3));
 	struct peer p[WATCHERS];
-	long base;
 
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base);
-		watch_start(w, i, &p[i], base + 3 * PAGE);
-	}
+	watchers_start(_metadata, w, p, 3 * PAGE);
 	for (unsigned int i = 0; another_round(i, 50); i++) {
 		watch_begin(w, 0);
 		ASSERT_EQ(0, region_advise(self->fd, i % 3 * PAGE, 8 * PAGE,
@@ -248,11 +233,8 @@ TEST_F_TIMEOUT(advise, remove_watched, 300)
 		watch_end(w);
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 20));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
+	watchers_stop(_metadata, w, p);
 	UNHARMED();
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
 }
 
 TEST_F(advise, populate)

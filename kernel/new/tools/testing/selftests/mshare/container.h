@@ -333,10 +333,19 @@ static inline long op_watch(const long *a)
 	return 0;
 }
 
-static inline void watch_start(struct watch *w, unsigned int i, struct peer *p,
-			       long at)
+/* WATCHERS new processes look at @off of MS_DIR "/a", each in its own window. */
+static inline void watchers_start(struct __test_metadata *_metadata,
+				  struct watch *w, struct peer *p, size_t off)
 {
-	peer_begin(p, op_watch, (long[PEER_ARGS]){ at, L(w), i });
+	long base;
+
+	for (unsigned int i = 0; i < WATCHERS; i++) {
+		p[i] = peer_start(_metadata);
+		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
+		ASSERT_LT(0, base);
+		peer_begin(&p[i], op_watch,
+			   (long[PEER_ARGS]){ base + off, L(w), i });
+	}
 }
 
 /* Rounds of a race: @rounds, but no more after half a minute. */
@@ -372,24 +381,20 @@ static inline bool watch_wait(struct watch *w, unsigned int n,
 	return true;
 }
 
-/* Ends them. How often something was seen that must not be. */
-static inline unsigned long watch_stop(struct watch *w, struct peer *p,
-				       unsigned int n)
+/* Ends them: none has seen what must not be. */
+static inline void watchers_stop(struct __test_metadata *_metadata,
+				 struct watch *w, struct peer *p)
 {
-	unsigned long wrong = 0;
-
 	w->stop = 1;
-	for (unsigned int i = 0; i < n; i++) {
-		if (peer_end(&p[i]))
-			wrong++;
-		wrong += w->by[i].wrong;
-		if (w->by[i].wrong)
-			fprintf(stderr, "# watcher %u: %lu of %lu, last %#llx\n",
-				i, w->by[i].wrong, w->by[i].looks,
-				(unsigned long long)w->by[i].last);
+	for (unsigned int i = 0; i < WATCHERS; i++) {
+		EXPECT_EQ(0, peer_end(&p[i]));
+		EXPECT_EQ(0, w->by[i].wrong) {
+			TH_LOG("watcher %u: of %lu, last %#llx", i,
+			       w->by[i].looks,
+			       (unsigned long long)w->by[i].last);
+		}
+		EXPECT_EQ(0, peer_stop(&p[i]));
 	}
-	w->stop = 0;
-	return wrong;
 }
 
 /* Runs a program; its exit status, or 128 + the signal that killed it. */

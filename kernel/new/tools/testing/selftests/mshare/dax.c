@@ -129,14 +129,8 @@ TEST_F_TIMEOUT(dax, watched, 300)
 	struct watch *w = watch_new(0);
 	struct peer p[WATCHERS];
 	const size_t at = 2 * HUGE + 7 * PAGE;
-	long base;
 
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base);
-		watch_start(w, i, &p[i], base + HUGE + at);
-	}
+	watchers_start(_metadata, w, p, HUGE + at);
 	for (unsigned int i = 0; another_round(i, 30); i++) {
 		watch_begin(w, i + 1);
 		store(self->base + at, i + 1);
@@ -158,10 +152,7 @@ TEST_F_TIMEOUT(dax, watched, 300)
 		watch_end(w);
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 20));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
+	watchers_stop(_metadata, w, p);
 }
 
 TEST_F(dax, synced)

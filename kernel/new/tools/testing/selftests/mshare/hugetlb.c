@@ -347,15 +347,9 @@ TEST_F_TIMEOUT(hugetlb, watched, 300)
 {
 	struct watch *w = watch_new(MAPERR);
 	struct peer p[WATCHERS];
-	long base;
 	char *other;
 
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base);
-		watch_start(w, i, &p[i], base + HUGE + 5 * PAGE);
-	}
+	watchers_start(_metadata, w, p, HUGE + 5 * PAGE);
 	for (unsigned int i = 0; another_round(i, 30); i++) {
 		watch_begin(w, 0);
 		ASSERT_EQ(0, anon(self->fd, 0, 4 * HUGE, 0));
@@ -381,10 +375,7 @@ TEST_F_TIMEOUT(hugetlb, watched, 300)
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 20));
 		ASSERT_EQ(0, munmap(other, POOL * HUGE));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
+	watchers_stop(_metadata, w, p);
 }
 
 TEST_F(hugetlb, locked)

@@ -215,14 +215,8 @@ TEST_F_TIMEOUT(objects, truncated_watched, 300)
 	const size_t page = self->page, off = (NPAGES - 1) * page;
 	struct watch *w = watch_new(0);
 	struct peer p[WATCHERS];
-	long base;
 
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base);
-		watch_start(w, i, &p[i], base + self->offset + off);
-	}
+	watchers_start(_metadata, w, p, self->offset + off);
 	for (unsigned int i = 0; another_round(i, 20); i++) {
 		watch_begin(w, i + 1);
 		store(self->at + off, i + 1);
@@ -237,10 +231,7 @@ TEST_F_TIMEOUT(objects, truncated_watched, 300)
 		watch_end(w);
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 10));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	for (unsigned int i = 0; i < WATCHERS; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
+	watchers_stop(_metadata, w, p);
 }
 
 /* A hole punched into the file is one in all windows. */

@@ -339,19 +339,6 @@ TEST_F(refuse, mempolicy)
 	HARMLESS(syscall(__NR_set_mempolicy, MPOL_DEFAULT, NULL, 0L), EINVAL);
 }
 
-TEST_F(refuse, numa_balancing)
-{
-	/* The scanner would write-protect what it finds, to see who comes. */
-	if (write_file("/proc/sys/kernel/numa_balancing", "1"))
-		SKIP(return, "no NUMA balancing in this kernel");
-	for (int i = 0; i < 20; i++) {
-		for (int j = 0; j < 200000; j++)
-			load(self->base + j % NPAGES * PAGE);
-		unharmed(_metadata, self, "NUMA balancing");
-	}
-	write_file("/proc/sys/kernel/numa_balancing", "0");
-}
-
 TEST_F(refuse, userfaultfd)
 {
 	struct uffdio_api api = { .api = UFFD_API };

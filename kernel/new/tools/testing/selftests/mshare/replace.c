@@ -11,25 +11,6 @@ CONTAINER_FIXTURE(replace)
 #define ROUNDS	100
 #define LOOKS	20
 
-/* @n peers with windows of their own, at addresses of their own. */
-static void attach_peers(struct __test_metadata *_metadata, struct peer *p,
-			 long *base, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		p[i] = peer_start(_metadata);
-		base[i] = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
-		ASSERT_LT(0, base[i]);
-	}
-}
-
-static void stop_peers(struct __test_metadata *_metadata, struct peer *p,
-		       unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		EXPECT_EQ(0, peer_stop(&p[i]));
-	}
-}
-
 /* One change of what watchers see at @at: @next after it, which @call makes. */
 #define CHANGE(w, next, call) do {					\
 	watch_begin(w, next);						\
@@ -74,13 +55,10 @@ TEST_F_TIMEOUT(replace, watched, 300)
 	int object[2] = { ms_memfd(_metadata, 1, 4), ms_memfd(_metadata, 2, 4) };
 	struct watch *w = watch_new(pattern(1, 2));
 	struct peer p[WATCHERS];
-	long base[WATCHERS];
 
 	ASSERT_EQ(0, region_map(self->fd, 0, 4 * PAGE, RW, FIXED, object[0],
 				0));
-	attach_peers(_metadata, p, base, WATCHERS);
-	for (unsigned int i = 0; i < WATCHERS; i++)
-		watch_start(w, i, &p[i], base[i] + 2 * PAGE);
+	watchers_start(_metadata, w, p, 2 * PAGE);
 	ASSERT_TRUE(watch_wait(w, WATCHERS, LOOKS));
 	/* Old or new, and nothing between them: no signal, no zero. */
 	for (unsigned int i = 0; another_round(i, ROUNDS); i++) {
@@ -98,8 +76,7 @@ TEST_F_TIMEOUT(replace, watched, 300)
 					  FIXED, object[0], 2 * PAGE));
 		}
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	stop_peers(_metadata, p, WATCHERS);
+	watchers_stop(_metadata, w, p);
 }
 
 TEST_F_TIMEOUT(replace, unmap_watched, 300)
@@ -107,11 +84,8 @@ TEST_F_TIMEOUT(replace, unmap_watched, 300)
 	int object = ms_memfd(_metadata, 1, 8);
 	struct watch *w = watch_new(MAPERR);
 	struct peer p[WATCHERS];
-	long base[WATCHERS];
 
-	attach_peers(_metadata, p, base, WATCHERS);
-	for (unsigned int i = 0; i < WATCHERS; i++)
-		watch_start(w, i, &p[i], base[i] + 3 * PAGE);
+	watchers_start(_metadata, w, p, 3 * PAGE);
 	ASSERT_TRUE(watch_wait(w, WATCHERS, LOOKS));
 	for (unsigned int i = 0; another_round(i, ROUNDS); i++) {
 		CHANGE(w, pattern(1, 3),
@@ -123,8 +97,7 @@ TEST_F_TIMEOUT(replace, unmap_watched, 300)
 		       region_unmap(self->fd, 3 * PAGE, PAGE));
 		ASSERT_EQ(0, region_unmap(self->fd, 0, 8 * PAGE));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	stop_peers(_metadata, p, WATCHERS);
+	watchers_stop(_metadata, w, p);
 }
 
 /* Pages of another user in place of those that were unmapped. */
@@ -132,12 +105,9 @@ TEST_F_TIMEOUT(replace, unmapped_memory_is_not_seen, 300)
 {
 	struct watch *w = watch_new(MAPERR);
 	struct peer p[WATCHERS];
-	long base[WATCHERS];
 	char *other;
 
-	attach_peers(_metadata, p, base, WATCHERS);
-	for (unsigned int i = 0; i < WATCHERS; i++)
-		watch_start(w, i, &p[i], base[i]);
+	watchers_start(_metadata, w, p, 0);
 	ASSERT_TRUE(watch_wait(w, WATCHERS, LOOKS));
 	for (unsigned int i = 0; another_round(i, ROUNDS); i++) {
 		CHANGE(w, 0, region_anon(self->fd, 0, 16 * PAGE));
@@ -153,8 +123,7 @@ TEST_F_TIMEOUT(replace, unmapped_memory_is_not_seen, 300)
 		ASSERT_TRUE(watch_wait(w, WATCHERS, LOOKS));
 		ASSERT_EQ(0, munmap(other, MIB));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
-	stop_peers(_metadata, p, WATCHERS);
+	watchers_stop(_metadata, w, p);
 }
 
 TEST_F(replace, failed)
@@ -163,13 +132,10 @@ TEST_F(replace, failed)
 	struct watch *w = watch_new(pattern(1, 2));
 	int sealed = ms_memfd(_metadata, 2, 8);
 	struct peer p[WATCHERS];
-	long base[WATCHERS];
 
 	ASSERT_EQ(0, fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE));
 	ASSERT_EQ(0, region_map(self->fd, 0, 8 * PAGE, RW, FIXED, object, 0));
-	attach_peers(_metadata, p, base, WATCHERS);
-	for (unsigned int i = 0; i < WATCHERS; i++)
-		watch_start(w, i, &p[i], base[i] + 2 * PAGE);
+	watchers_start(_metadata, w, p, 2 * PAGE);
 	ASSERT_TRUE(watch_wait(w, WATCHERS, LOOKS));
 	/* Whatever fails leaves what was there, at every moment. */
 	for (unsigned int i = 0; i < 20; i++) {
@@ -193,11 +159,10 @@ TEST_F(replace, failed)
 					"1"));
 		ASSERT_TRUE(watch_wait(w, WATCHERS, 1));
 	}
-	EXPECT_EQ(0, watch_stop(w, p, WATCHERS));
+	watchers_stop(_metadata, w, p);
 	EXPECT_EQ(0, damaged(self->base, 1, 8));
 	EXPECT_EQ(1, region_stat(self->fd).mappings);
 	EXPECT_EQ(8 * PAGE, region_mapped(self->fd, 0, self->size, NULL));
-	stop_peers(_metadata, p, WATCHERS);
 }
 
 TEST_F(replace, noreplace)
