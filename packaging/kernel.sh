@@ -83,7 +83,7 @@ fi
 # --------------------------------------------------------------------- build
 start=$(date +%s)
 estimate=$(cat "$obj/build.steps" 2>/dev/null || case $flavour in
-	amd64) echo 24000 ;;
+	amd64) echo 25700 ;;
 	cloud-amd64) echo 8300 ;;
 	esac)
 : >"$log"
