@@ -30,6 +30,7 @@ run() {
 	as "$@" "$bin/pg_ctl" -D "$data" -w -t 300 -l "$data/start.log" start \
 		</dev/null >"$work/started" 2>&1
 }
+with_mshare() { run "$mshare" run --require --verbose --only postgres --; }
 
 # A backend is killed, as the OOM killer would: its client hears of it.
 kill_backend() {

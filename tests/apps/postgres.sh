@@ -13,7 +13,6 @@ suite=postgres
 # shellcheck source=tests/apps/pg.sh
 . "${0%/*}/pg.sh"
 
-with_mshare() { run "$mshare" run --require --verbose --only postgres -- "$@"; }
 has() { has_window "$(postmaster)"; }
 answers() { [ "$(psql -c 'SELECT count(*) FROM pgbench_accounts')" = 500000 ]; }
 

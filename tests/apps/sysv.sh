@@ -12,7 +12,6 @@ attacher=$1/tests/attacher
 key=0x6d736872
 clients="1 2 3 4 5 6 7 8"
 
-
 # What ipcs(1) says of the segment, and shmctl(2) through it.
 attached() { ipcs -m | awk -v key="$key" '$1 == key { print $6 }'; }
 no_segment() { [ -z "$(ipcs -m | awk '/^0x/')" ]; }
