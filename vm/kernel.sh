@@ -23,6 +23,13 @@ export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSIO
 trap 'stop_progress' EXIT
 trap 'exit 130' INT TERM HUP
 
+# The address checks of KASAN and KCSAN read pgtable_l5_enabled() in interrupts,
+# while identify_cpu() has cleared all capability bits, of which it is one. With
+# this it is a variable that nothing clears.
+flags_of() {
+	case $1 in debug|kcsan) echo '-DUSE_EARLY_PGTABLE_L5=' ;; esac
+}
+
 for flavour in "$@"; do
 	obj=$build/$flavour
 	log=$obj/build.log
@@ -57,7 +64,7 @@ for flavour in "$@"; do
 	progress_pid=$!
 	status=0
 	make -C "$build/src" O="$obj" -j"$jobs" CC="$cc" HOSTCC="$cc" \
-		bzImage >>"$log" 2>&1 8>&- 9>&- || status=$?
+		KCFLAGS="$(flags_of "$flavour")" bzImage >>"$log" 2>&1 8>&- 9>&- || status=$?
 	stop_progress
 	if [ "$status" -ne 0 ]; then
 		show_errors "$log" warning
