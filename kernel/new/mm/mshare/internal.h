@@ -250,6 +250,8 @@ void mshare_window_init(struct vm_area_struct *vma,
 			struct mshare_attachment *attachment);
 
 /* link.c */
+pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
+		       unsigned long end, unsigned long *next);
 int mshare_link_unit(struct vm_area_struct *vma, unsigned long address);
 int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 		      unsigned long end);

@@ -5,9 +5,10 @@
  * Links are set under the window's VMA lock or the mmap_lock, for reading or
  * writing, and cleared when no fault can be running in the window: munmap(2)
  * and mprotect(2) hold the mmap_lock and the VMA lock for writing, or the VMA
- * is already detached, and exit(2) has no other threads. The OOM reaper is
- * the exception: it clears under the mmap_lock for reading, and a fault may
- * link again, which does no harm since the process stays on the list.
+ * is already detached, and exit(2) has no other threads. The OOM reaper and
+ * process_mrelease(2) are the exception: they clear under the mmap_lock for
+ * reading, and a fault may link again, which does no harm since the process
+ * stays on the list.
  *
  * The page table lock of the process's mm protects the entry itself.
  */
@@ -21,8 +22,8 @@
 
 /*
  * The PMD page for @address of the host mm, NULL when there is none yet.
- * No lock: tables at this level and above, once there, stay until the region
- * is destroyed (I1), and are initialised before they become visible.
+ * No lock: tables at this level and above, once there, stay while a process is
+ * attached (I1), and are initialised before they become visible.
  */
 static pmd_t *host_pmd_table(struct mm_struct *host, unsigned long address)
 {
@@ -42,13 +43,20 @@ static pmd_t *host_pmd_table(struct mm_struct *host, unsigned long address)
 	return pud_pgtable(pud);
 }
 
-/*
- * The entry for @address of a process, NULL when the tables above it are not
- * there. @next is then the first address after what is missing. Faults in
- * other VMAs may be adding tables; none goes while the mmap_lock is held.
+/**
+ * mshare_find_pud - the PUD entry for an address
+ * @mm: of a process, or the host mm of a region
+ * @address: the address
+ * @end: after the last that is of interest
+ * @next: out: first address that the entry is not for, or after what is missing
+ *
+ * Faults in other VMAs may be adding tables; none goes while the mmap_lock of a
+ * process is held.
+ *
+ * Return: the entry, NULL when the tables above it are not there.
  */
-static pud_t *find_link(struct mm_struct *mm, unsigned long address,
-			unsigned long end, unsigned long *next)
+pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
+		       unsigned long end, unsigned long *next)
 {
 	pgd_t *pgd = pgd_offset(mm, address);
 	p4d_t *p4d;
@@ -64,12 +72,20 @@ static pud_t *find_link(struct mm_struct *mm, unsigned long address,
 	return pud_offset(p4d, address);
 }
 
-static void set_link(struct mm_struct *mm, pud_t *pud, pud_t link)
+/*
+ * Clear or replace a link. Return whether there was one: the OOM reaper,
+ * process_mrelease(2) and exit(2) clear the links of a process at the same time,
+ * all with the mmap_lock for reading.
+ */
+static bool change_link(struct mm_struct *mm, pud_t *pud, pud_t link)
 {
 	spinlock_t *ptl = pud_lock(mm, pud);
+	bool linked = !pud_none(*pud);
 
-	set_pud(pud, link);
+	if (linked)
+		set_pud(pud, link);
 	spin_unlock(ptl);
+	return linked;
 }
 
 /* Faults of several threads may be here at once, for the same link. */
@@ -142,8 +158,10 @@ int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 	unsigned long address;
 	int err = 0;
 
-	for (address = start; address < end && !err; address += MSHARE_UNIT)
+	for (address = start; address < end && !err; address += MSHARE_UNIT) {
 		err = mshare_link_unit(vma, address);
+		cond_resched();
+	}
 	return err;
 }
 
@@ -169,6 +187,11 @@ static void flush_unit(struct mmu_gather *tlb, unsigned long address)
  *
  * Called by unmap_page_range(), which is in the zap phase of an unmap (I7).
  * The region is not touched.
+ *
+ * Each link is cleared, counted and flushed by one task. exit(2) may find it
+ * cleared by another whose flush is still to come: the others hold the
+ * mmap_lock for reading until after their tlb_finish_mmu(), and exit_mmap()
+ * takes it for writing before it lets go of the region (I2).
  */
 void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 unsigned long start, unsigned long end)
@@ -182,10 +205,11 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		return;
 
 	for (address = start; address < end; address = next) {
-		pud = find_link(vma->vm_mm, address, end, &next);
-		if (!pud || pud_none(pudp_get(pud)))
+		pud = mshare_find_pud(vma->vm_mm, address, end, &next);
+		cond_resched();
+		if (!pud || pud_none(pudp_get(pud)) ||
+		    !change_link(vma->vm_mm, pud, __pud(0)))
 			continue;
-		set_link(vma->vm_mm, pud, __pud(0));
 		flush_unit(tlb, address);
 		region = mshare_window_region(vma);
 		mshare_count_link(region, -1);
@@ -224,12 +248,13 @@ long mshare_change_protection(struct mmu_gather *tlb,
 	}
 
 	for (address = start; address < end; address = next) {
-		pud = find_link(vma->vm_mm, address, end, &next);
+		pud = mshare_find_pud(vma->vm_mm, address, end, &next);
+		cond_resched();
 		if (!pud || pud_none(pudp_get(pud)))
 			continue;
-		set_link(vma->vm_mm, pud,
-			 arch_mshare_mk_link(pud_pgtable(*pud),
-					     vma->vm_flags));
+		change_link(vma->vm_mm, pud,
+			    arch_mshare_mk_link(pud_pgtable(*pud),
+						vma->vm_flags));
 		flush_unit(tlb, address);
 	}
 
@@ -245,7 +270,8 @@ bool mshare_range_linked(struct vm_area_struct *vma)
 	pud_t *pud;
 
 	for (address = vma->vm_start; address < vma->vm_end; address = next) {
-		pud = find_link(vma->vm_mm, address, vma->vm_end, &next);
+		pud = mshare_find_pud(vma->vm_mm, address, vma->vm_end, &next);
+		cond_resched();
 		if (pud && !pud_none(pudp_get(pud)))
 			return true;
 	}
