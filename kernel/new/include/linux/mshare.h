@@ -15,6 +15,7 @@
 #define _LINUX_MSHARE_H
 
 #include <linux/mm.h>
+#include <linux/mshare_host.h>
 #include <linux/sched.h>
 
 struct folio_walk;
@@ -28,6 +29,17 @@ struct tlbflush_unmap_batch;
 static inline bool vma_is_mshare(const struct vm_area_struct *vma)
 {
 	return vma->vm_flags & VM_MSHARE;
+}
+
+/*
+ * With the FAULT_FLAG_*: the fault is that of a process that may not write the
+ * region, ever, and makes no memory: a hole of shmem or hugetlb is an error.
+ */
+#define FAULT_FLAG_MSHARE_READER	BIT(20)
+
+static inline bool mshare_fault_by_reader(unsigned int flags)
+{
+	return IS_ENABLED(CONFIG_MSHARE) && flags & FAULT_FLAG_MSHARE_READER;
 }
 
 vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
@@ -69,6 +81,7 @@ void mshare_folio_walk_end(struct folio_walk *fw);
 unsigned long mshare_task_address(struct task_struct *task,
 				  struct mm_struct *host,
 				  unsigned long address);
+void mshare_mlockall(struct vm_area_struct *vma, vm_flags_t newflags);
 void mshare_flush(struct mm_struct *host, bool freed_tables);
 void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 			struct mm_struct *host);
@@ -76,12 +89,6 @@ void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 #ifdef CONFIG_MSHARE
 
 #include <asm/mshare.h>
-
-/* No task runs on @mm: it owns the VMAs and page tables of a region. */
-static inline bool mm_is_mshare_host(const struct mm_struct *mm)
-{
-	return mm->mshare_region;
-}
 
 /*
  * An entry that a lockless walker meets at the PUD level may be a read-only
@@ -93,8 +100,33 @@ static inline bool mshare_pud_permits(pud_t pud, bool write)
 	return !write || arch_mshare_link_write(pud);
 }
 
-struct mem_cgroup *mshare_host_memcg(struct mm_struct *host);
-struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host);
+/* A new mm is attached to nothing, whatever it was copied from. */
+static inline void mshare_mm_init(struct mm_struct *mm)
+{
+	INIT_HLIST_HEAD(&mm->mshare_attachments);
+}
+
+bool __mshare_refuse_charge(struct mem_cgroup *memcg);
+
+/*
+ * Whether the current task, which allocates memory for a region, has to do
+ * without: @memcg is full, and the task is in another part of the hierarchy.
+ */
+static inline bool mshare_refuse_charge(struct mem_cgroup *memcg)
+{
+	return current->mshare_charging && __mshare_refuse_charge(memcg);
+}
+
+unsigned long __mshare_oom_pages(struct mm_struct *mm);
+
+/* The share of process @mm in the regions that it is attached to, in pages. */
+static inline unsigned long mshare_oom_pages(struct mm_struct *mm)
+{
+	return hlist_empty(&mm->mshare_attachments) ? 0 :
+						      __mshare_oom_pages(mm);
+}
+
+void mshare_show_mem(void);
 bool mshare_mm_has_windows(struct mm_struct *mm);
 bool mshare_dump_window(unsigned long address);
 unsigned long __mshare_sharers(struct vm_area_struct *vma);
@@ -111,24 +143,27 @@ static inline bool mshare_flush_is_deferred(void)
 
 #else
 
-static inline bool mm_is_mshare_host(const struct mm_struct *mm)
-{
-	return false;
-}
-
 static inline bool mshare_pud_permits(pud_t pud, bool write)
 {
 	return true;
 }
 
-static inline struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
+static inline void mshare_mm_init(struct mm_struct *mm)
 {
-	return NULL;
 }
 
-static inline struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
+static inline bool mshare_refuse_charge(struct mem_cgroup *memcg)
 {
-	return NULL;
+	return false;
+}
+
+static inline unsigned long mshare_oom_pages(struct mm_struct *mm)
+{
+	return 0;
+}
+
+static inline void mshare_show_mem(void)
+{
 }
 
 static inline bool mshare_mm_has_windows(struct mm_struct *mm)
@@ -169,6 +204,16 @@ static inline bool mshare_flush_is_deferred(void)
 }
 
 #endif /* CONFIG_MSHARE */
+
+/*
+ * mlockall(2) with MCL_ONFAULT brings nothing in. For a window that is made
+ * under MCL_FUTURE only the process says so: mmap(2) clears VM_LOCKONFAULT.
+ */
+static inline bool mshare_lock_on_fault(struct vm_area_struct *vma)
+{
+	return vma_is_mshare(vma) &&
+	       (vma->vm_flags | vma->vm_mm->def_flags) & VM_LOCKONFAULT;
+}
 
 /*
  * How many other processes use the page tables that @vma shows, a window or a

@@ -112,7 +112,7 @@ struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 		return ERR_PTR(err);
 
 	if (S_ISREG(mode)) {
-		region = mshare_region_create(ino);
+		region = mshare_region_create(ino, &sb_info(sb)->limit);
 		if (IS_ERR(region)) {
 			err = PTR_ERR(region);
 			goto release;
@@ -189,15 +189,28 @@ static int msharefs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 static int msharefs_link(struct dentry *old, struct inode *dir,
 			 struct dentry *dentry)
 {
+	int err;
+
 	if (is_info(d_inode(old)))
 		return -EPERM;
+	/*
+	 * A name pins memory, too: each counts as an inode. The first name of
+	 * an unnamed file is the inode's own.
+	 */
+	err = d_inode(old)->i_nlink ? reserve_inode(dir->i_sb) : 0;
+	if (err)
+		return err;
 	return simple_link(old, dir, dentry);
 }
 
 static int msharefs_unlink(struct inode *dir, struct dentry *dentry)
 {
-	if (is_info(d_inode(dentry)))
+	struct inode *inode = d_inode(dentry);
+
+	if (is_info(inode))
 		return -EPERM;
+	if (inode->i_nlink > 1)
+		release_inode(dir->i_sb);
 	return simple_unlink(dir, dentry);
 }
 
@@ -205,10 +218,17 @@ static int msharefs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 			   struct dentry *old, struct inode *new_dir,
 			   struct dentry *new, unsigned int flags)
 {
-	if (is_info(d_inode(old)) ||
-	    (d_really_is_positive(new) && is_info(d_inode(new))))
+	struct inode *target = d_inode(new);
+	int err;
+
+	if (is_info(d_inode(old)) || (target && is_info(target)))
 		return -EPERM;
-	return simple_rename(idmap, old_dir, old, new_dir, new, flags);
+	err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+	/* One of several names of the target is gone. */
+	if (!err && target && !(flags & RENAME_EXCHANGE) &&
+	    S_ISREG(target->i_mode) && target->i_nlink)
+		release_inode(new_dir->i_sb);
+	return err;
 }
 
 static const struct inode_operations msharefs_dir_inode_operations = {

@@ -17,13 +17,28 @@
  * and the callers of handle_mm_fault() expect the same of the window's lock.
  */
 #include <linux/hugetlb.h>
-#include <linux/memcontrol.h>
-#include <linux/sched/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 
 #include <trace/events/mshare.h>
 
 #include "../internal.h"
 #include "internal.h"
+
+/**
+ * struct region_fault - a fault on its way through the region
+ * @region: the region
+ * @address: in the host mm
+ * @flags: FAULT_FLAG_*
+ * @reader: the process may not write the region, ever
+ */
+struct region_fault {
+	struct mshare_region *region;
+	unsigned long address;
+	unsigned int flags;
+	bool reader;
+};
 
 static bool lock_dropped(vm_fault_t ret, unsigned int flags)
 {
@@ -41,79 +56,99 @@ static bool host_vma_permits(struct vm_area_struct *host_vma,
 	return vma_is_accessible(host_vma);
 }
 
-static vm_fault_t fault_host_vma(struct vm_area_struct *host_vma,
-				 unsigned long address, unsigned int flags)
+/*
+ * Whether a fault would make memory that counts against a limit of the region's
+ * owner: shmem or hugetlb that nobody has written. Page cache can be reclaimed.
+ * A page that goes away after this is noticed further down, by
+ * FAULT_FLAG_MSHARE_READER; here, no page table has been allocated yet.
+ */
+static bool makes_memory(struct vm_area_struct *host_vma, unsigned long address)
 {
-	if (!host_vma_permits(host_vma, flags))
+	struct address_space *mapping = host_vma->vm_file->f_mapping;
+
+	if (!shmem_mapping(mapping) && !is_vm_hugetlb_page(host_vma))
+		return false;
+	/* Swapped out, there is a value entry. */
+	return !xa_load(&mapping->i_pages,
+			linear_page_index(host_vma, address));
+}
+
+static vm_fault_t fault_host_vma(struct vm_area_struct *host_vma,
+				 const struct region_fault *fault)
+{
+	if (!host_vma_permits(host_vma, fault->flags))
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
-	return mshare_host_fault(host_vma, address, flags);
+	if (likely(!fault->reader))
+		return mshare_host_fault(host_vma, fault->address,
+					 fault->flags);
+	if (makes_memory(host_vma, fault->address))
+		return VM_FAULT_SIGBUS;
+	return mshare_host_fault(host_vma, fault->address,
+				 fault->flags | FAULT_FLAG_MSHARE_READER);
 }
 
 /*
  * With the VMA lock of the host mm: thousands of processes fault in the same
  * region without meeting on its mmap_lock.
  */
-static vm_fault_t fault_vma_locked(struct mm_struct *host,
-				   unsigned long address, unsigned int flags)
+static vm_fault_t fault_vma_locked(struct region_fault *fault)
 {
 	struct vm_area_struct *host_vma;
 	vm_fault_t ret;
 
 	/* Under RETRY_NOWAIT locks are kept, which a VMA lock cannot be. */
-	if (flags & FAULT_FLAG_RETRY_NOWAIT)
+	if (fault->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
-	host_vma = lock_vma_under_rcu(host, address);
+	host_vma = lock_vma_under_rcu(fault->region->host, fault->address);
 	if (!host_vma)
 		return VM_FAULT_RETRY;
-	ret = fault_host_vma(host_vma, address, flags | FAULT_FLAG_VMA_LOCK);
-	if (!lock_dropped(ret, flags))
+	fault->flags |= FAULT_FLAG_VMA_LOCK;
+	ret = fault_host_vma(host_vma, fault);
+	if (!lock_dropped(ret, fault->flags))
 		vma_end_read(host_vma);
 	return ret;
 }
 
-static int lock_host(struct mm_struct *host, unsigned int flags)
-{
-	if (flags & FAULT_FLAG_RETRY_NOWAIT)
-		return mmap_read_trylock(host) ? 0 : -EAGAIN;
-	if (flags & FAULT_FLAG_ALLOW_RETRY && flags & FAULT_FLAG_KILLABLE)
-		return mmap_read_lock_killable(host);
-	mmap_read_lock(host);
-	return 0;
-}
-
 /* With both mmap_locks, that of the host mm inside. */
-static vm_fault_t fault_mmap_locked(struct mm_struct *host,
-				    unsigned long address, unsigned int flags)
+static vm_fault_t fault_mmap_locked(struct region_fault *fault)
 {
+	struct mm_struct *host = fault->region->host;
 	struct vm_area_struct *host_vma;
 	vm_fault_t ret;
 
-	if (lock_host(host, flags))
-		return VM_FAULT_RETRY;
-	host_vma = vma_lookup(host, address);
+	if (fault->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		if (!mmap_read_trylock(host))
+			return VM_FAULT_RETRY;
+	} else if (mmap_read_lock_killable(host)) {
+		/* Whatever it is, the task does not see it any more. */
+		return fault->flags & FAULT_FLAG_ALLOW_RETRY ? VM_FAULT_RETRY :
+							       VM_FAULT_SIGBUS;
+	}
+	host_vma = vma_lookup(host, fault->address);
 	/* A hole of the region is a hole of the process. */
-	ret = host_vma ? fault_host_vma(host_vma, address, flags) :
-			 VM_FAULT_SIGSEGV;
-	if (!lock_dropped(ret, flags))
+	ret = host_vma ? fault_host_vma(host_vma, fault) : VM_FAULT_SIGSEGV;
+	if (!lock_dropped(ret, fault->flags))
 		mmap_read_unlock(host);
 	return ret;
 }
 
-static vm_fault_t fault_host(struct mm_struct *host, unsigned long address,
-			     unsigned int flags)
+static vm_fault_t fault_host(const struct region_fault *window_fault)
 {
+	struct region_fault fault = *window_fault;
 	vm_fault_t ret;
 
-	ret = fault_vma_locked(host, address, flags);
+	ret = fault_vma_locked(&fault);
 	/*
 	 * Waiting for an mmap_lock under a VMA lock would invert their order:
 	 * the caller has to come back with the process's mmap_lock. When it
 	 * has that, the mmap_lock of the host is next, and never VM_FAULT_RETRY
 	 * for want of it: not all callers can retry, and none can for ever.
 	 */
-	if (!(ret & VM_FAULT_RETRY) || flags & FAULT_FLAG_VMA_LOCK)
+	if (!(ret & VM_FAULT_RETRY) ||
+	    window_fault->flags & FAULT_FLAG_VMA_LOCK)
 		return ret;
-	return fault_mmap_locked(host, address, flags);
+	fault.flags = window_fault->flags;
+	return fault_mmap_locked(&fault);
 }
 
 static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
@@ -124,44 +159,58 @@ static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
 		mmap_read_unlock(vma->vm_mm);
 }
 
-/* Page tables are charged to the active cgroup, memory to the host's. */
-static vm_fault_t fault_charged(struct mshare_region *region,
-				unsigned long address, unsigned int flags)
+static vm_fault_t fault_charged(const struct region_fault *fault)
 {
-	struct mem_cgroup *memcg = mshare_get_memcg(region);
-	struct mem_cgroup *old_memcg = set_active_memcg(memcg);
-	vm_fault_t ret = fault_host(region->host, address, flags);
+	struct mshare_charge charge;
+	vm_fault_t ret;
 
-	set_active_memcg(old_memcg);
-	mem_cgroup_put(memcg);
-	trace_mshare_fault(region->id, address - MSHARE_HOST_BASE, flags, ret);
+	mshare_charge_begin(&charge, fault->region, fault->reader);
+	ret = fault_host(fault);
+	mshare_charge_end(&charge);
+	trace_mshare_fault(fault->region->id, fault->address - MSHARE_HOST_BASE,
+			   fault->flags, ret);
 	return ret;
 }
 
 #define LIMIT_TRIES	20	/* each takes HZ / 20, and what reclaim takes */
 
 /*
- * When a cgroup that is not ours is full, and killing in it did not help, then
+ * When a cgroup that is not the task's is full, nobody is killed in it, and
  * trying again, as for VM_FAULT_OOM, could go on for ever: it is as if the file
  * system that the memory comes from was full. But not before what is on its way
  * to swap has had time to get there.
  */
-static vm_fault_t fault_within_limit(struct mshare_region *region,
-				     unsigned long address, unsigned int flags)
+static vm_fault_t fault_within_limit(const struct region_fault *fault)
 {
 	vm_fault_t ret = 0;
 	int tries;
 
 	for (tries = 0; tries < LIMIT_TRIES; tries++) {
-		ret = fault_charged(region, address, flags);
-		if (!(ret & VM_FAULT_OOM) || !mshare_foreign_memcg(region))
+		current->mshare_refused = 0;
+		ret = fault_charged(fault);
+		if (!(ret & VM_FAULT_OOM) || !current->mshare_refused)
 			return ret;
-		if (flags & FAULT_FLAG_RETRY_NOWAIT ||
+		if (fault->flags & FAULT_FLAG_RETRY_NOWAIT ||
 		    fatal_signal_pending(current))
 			break;
 		schedule_timeout_killable(HZ / 20);
 	}
 	return (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
+}
+
+/* The limit of the mount is met: as when a tmpfs is full. */
+static vm_fault_t fault_with_tables(const struct region_fault *fault)
+{
+	int tables = mshare_tables_missing(fault->region->host, fault->address);
+	vm_fault_t ret;
+
+	if (likely(!tables))
+		return fault_within_limit(fault);
+	if (mshare_reserve(fault->region, tables, fault->reader))
+		return VM_FAULT_SIGBUS;
+	ret = fault_within_limit(fault);
+	mshare_settle(fault->region, tables);
+	return ret;
 }
 
 /**
@@ -178,7 +227,12 @@ static vm_fault_t fault_within_limit(struct mshare_region *region,
 vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 			unsigned int flags, struct pt_regs *regs)
 {
-	struct mshare_region *region = mshare_window_region(vma);
+	struct region_fault fault = {
+		.region		= mshare_window_region(vma),
+		.address	= mshare_host_address(vma, address),
+		.flags		= flags,
+		.reader		= mshare_vma_is_reader(vma),
+	};
 	vm_fault_t ret;
 
 	/*
@@ -188,9 +242,8 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 	if (regs && !mshare_vma_linkable(vma))
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
 
-	mshare_count_fault(region);
-	ret = fault_within_limit(region, mshare_host_address(vma, address),
-				 flags);
+	mshare_count_fault(fault.region);
+	ret = fault_with_tables(&fault);
 	if (!(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY)) &&
 	    mshare_link_unit(vma, address))
 		ret |= VM_FAULT_OOM;
@@ -214,7 +267,8 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
  * For get_user_pages(), which walks page tables under locks: those of the
  * process do not keep the region from freeing its PTE pages (I5).
  *
- * Return: the VMA of the host mm, or NULL when nothing is mapped there.
+ * Return: the VMA of the host mm, NULL when nothing is mapped there,
+ * ERR_PTR(-EINTR) when the caller is being killed.
  */
 struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 					    unsigned long *address,
@@ -230,7 +284,8 @@ struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 		return host_vma;
 
 	*mmap_locked = true;
-	mmap_read_lock(host);
+	if (mmap_read_lock_killable(host))
+		return ERR_PTR(-EINTR);
 	host_vma = vma_lookup(host, *address);
 	if (!host_vma)
 		mmap_read_unlock(host);

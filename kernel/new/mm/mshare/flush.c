@@ -22,7 +22,6 @@
  * until they want to free or copy the first of them, and make up for all in one
  * round.
  */
-#include <linux/debugfs.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
 
@@ -32,27 +31,10 @@
 
 static DEFINE_PER_CPU(struct cpumask, flush_cpus);
 
-#ifdef CONFIG_MSHARE_DEBUG
-static bool no_flush;
-
 static bool flush_disabled(void)
 {
-	return unlikely(READ_ONCE(no_flush));
+	return unlikely(READ_ONCE(mshare_no_flush));
 }
-
-static int __init mshare_debug_init(void)
-{
-	debugfs_create_bool("no_flush", 0600,
-			    debugfs_create_dir("mshare", NULL), &no_flush);
-	return 0;
-}
-late_initcall(mshare_debug_init);
-#else
-static bool flush_disabled(void)
-{
-	return false;
-}
-#endif
 
 /*
  * Bump the generations of all that are attached, and add their CPUs.
@@ -95,7 +77,7 @@ void mshare_flush(struct mm_struct *host, bool freed_tables)
 	cpumask_clear(cpus);
 
 	rcu_read_lock();
-	flush_attached(host->mshare_region, cpus, freed_tables);
+	flush_attached(mshare_host_region(host), cpus, freed_tables);
 	rcu_read_unlock();
 
 	arch_mshare_flush(cpus, freed_tables);
@@ -118,7 +100,7 @@ void mshare_flush(struct mm_struct *host, bool freed_tables)
 void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 			struct mm_struct *host)
 {
-	u32 index = host->mshare_region->index;
+	u32 index = mshare_host_region(host)->index;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(batch->mshare); i++) {

@@ -269,32 +269,6 @@ static int msharefs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	return 0;
 }
 
-/* What is mapped at @offset or after it, and before @end; @offset goes on. */
-static struct file *next_object(struct mshare_region *region, loff_t *offset,
-				loff_t end, loff_t *from, loff_t *to)
-{
-	struct mm_struct *host = region->host;
-	struct file *object = NULL;
-	struct vm_area_struct *vma;
-	loff_t start;
-
-	if (mmap_read_lock_killable(host))
-		return ERR_PTR(-EINTR);
-	vma = find_vma(host, MSHARE_HOST_BASE + *offset);
-	if (vma && vma->vm_start - MSHARE_HOST_BASE < end) {
-		start = vma->vm_start - MSHARE_HOST_BASE;
-		*offset = max(*offset, start);
-		*from = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) +
-			*offset - start;
-		end = min_t(loff_t, end, vma->vm_end - MSHARE_HOST_BASE);
-		*to = *from + end - *offset;
-		*offset = end;
-		object = get_file(vma->vm_file);
-	}
-	mmap_read_unlock(host);
-	return object;
-}
-
 /*
  * msync(2) of a window, and fsync(2) of a region: the files that are mapped
  * there are to be synced. @last is the last byte.
@@ -303,20 +277,21 @@ static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
 			  int datasync)
 {
 	struct mshare_region *region = inode_region(file_inode(file));
-	loff_t end = min_t(loff_t, last, MSHARE_MAX_SIZE - 1) + 1;
-	struct file *object;
-	loff_t from, to;
+	u64 end = min_t(u64, last, MSHARE_MAX_SIZE - 1) + 1;
+	struct mshare_object object;
+	u64 offset = start;
 	int err = 0;
 	int ret;
 
-	while (start < end) {
-		object = next_object(region, &start, end, &from, &to);
-		if (!object)
+	while (offset < end) {
+		ret = mshare_next_object(region, &offset, end, &object);
+		if (ret < 0)
+			return ret;
+		if (!ret)
 			break;
-		if (IS_ERR(object))
-			return PTR_ERR(object);
-		ret = vfs_fsync_range(object, from, to - 1, datasync);
-		fput(object);
+		ret = vfs_fsync_range(object.file, object.from, object.to - 1,
+				      datasync);
+		fput(object.file);
 		/* All are tried. Some know no fsync(2), which is all right. */
 		if (!err && ret != -EINVAL)
 			err = ret;

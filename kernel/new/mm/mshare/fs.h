@@ -12,6 +12,7 @@
 /**
  * struct msharefs_sb_info - what belongs to a mount
  * @memory: the tmpfs behind anonymous mappings
+ * @limit: counts page tables of regions as blocks of @memory
  * @lock: protects @free_inodes and @max_inodes
  * @max_inodes: nr_inodes=, 0 for no limit
  * @free_inodes: how many of them are left
@@ -21,6 +22,7 @@
  */
 struct msharefs_sb_info {
 	struct vfsmount *memory;
+	struct mshare_limit limit;
 	spinlock_t lock;	/* max_inodes, free_inodes */
 	unsigned long max_inodes;
 	unsigned long free_inodes;

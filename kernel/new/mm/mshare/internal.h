@@ -13,9 +13,10 @@
  * Invariants, each with the place that keeps it:
  *
  * I1  A page-table page that a link points at is not freed while a link to it
- *     exists or a CPU could still walk it. PMD pages and what is above them
- *     in a host mm stay until the region is destroyed (free_pmd_range() asks
- *     mm_is_mshare_host()), and a region is destroyed only after the last
+ *     exists or a CPU could still walk it. Unmapping in a host mm leaves PMD
+ *     pages and what is above them (free_pmd_range() asks
+ *     mm_is_mshare_host()); they are freed while no process is attached
+ *     (tables.c), or with the region, which is destroyed only after the last
  *     window has dropped its vm_file.
  * I2  A link is retired in this order: clear it, flush the process over the
  *     whole unit with paging-structure caches and lazy CPUs, then drop the
@@ -33,6 +34,7 @@
  * I6  No path gives more access than the window: the link's write and execute
  *     bits for the CPU, mshare_pud_permits() for GUP-fast, the window's VM
  *     flags for the rest. A window without read permission has no links.
+ *     A window that can never be written also makes no memory (fault.c).
  * I7  Links are removed in the zap phase of an unmap, mshare_unlink_range()
  *     called by unmap_page_range().
  * I8  RSS and page-table bytes of a region are the host mm's. A link is
@@ -50,6 +52,7 @@
  *           i_mmap_rwsem, folio locks, ...
  *             page table locks
  *               region->attach_lock (leaf), or RCU to walk the list
+ *               region->charge_lock (leaf)
  *
  * A fault that holds only VMA locks never waits for an mmap_lock: it tries,
  * and else asks its caller to come back with the process's mmap_lock.
@@ -78,12 +81,21 @@
 
 /* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
 #define MSHARE_MAX_SIZE		BIT_ULL(46)
-
-/* Behind all regions: where map.c tries how an object maps. */
-#define MSHARE_HOST_SCRATCH	(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
-#define MSHARE_HOST_END		(MSHARE_HOST_SCRATCH + MSHARE_UNIT)
+#define MSHARE_HOST_END		(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
 
 #define MSHARE_HASH_BITS	6
+
+/**
+ * struct mshare_limit - what bounds the kernel memory of regions
+ * @charge: count @pages more, or give back if negative, which does not fail.
+ *	@reader: for a process that may not write the region. Called under
+ *	spinlocks. Return 0 or -ENOSPC
+ *
+ * The front end has it.
+ */
+struct mshare_limit {
+	int (*charge)(struct mshare_limit *limit, long pages, bool reader);
+};
 
 /**
  * struct mshare_region - memory whose page tables are shared
@@ -91,7 +103,8 @@
  * @memcg: pays for page tables and memory: the creator's. NULL without memcg
  * @id: what trace events call it
  * @index: what a deferred flush calls it, see mshare_region_find()
- * @rcu: frees it when the flushes that see it are done
+ * @free_work: frees it, and the host mm, when those who see it under RCU are
+ *	done
  * @lock: serialises changes of size, mapping, and set-up of windows
  * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. Changed under
  *	@lock
@@ -99,6 +112,13 @@
  * @locked: pages charged to @lock_ucounts. mmap_lock of @host
  * @lock_ucounts: whose RLIMIT_MEMLOCK they count for; NULL while there are
  *	none. mmap_lock of @host
+ * @limit: what @charged counts against; NULL once destroyed. @charge_lock
+ * @charge_lock: protects @charged and @reserved
+ * @charged: pages of page tables, and for mappings. @charge_lock
+ * @reserved: how many of these are not used yet. @charge_lock
+ * @prune_work: frees page tables that hold nothing
+ * @pruned_flushes: @flushes when that was done last. @lock
+ * @pruned_tables: bytes of page tables that were left. @lock
  * @attach_lock: protects @attached, @attached_hash and counts
  * @attached: the attached processes; walked under RCU by flush.c
  * @attached_hash: the same by mm
@@ -113,12 +133,19 @@ struct mshare_region {
 	struct mem_cgroup *memcg;
 	u64 id;
 	u32 index;
-	struct rcu_head rcu;
+	struct rcu_work free_work;
 	struct mutex lock;	/* size, start, mapping, set-up of windows */
 	u64 size;
 	u64 start;
 	unsigned long locked;
 	struct ucounts *lock_ucounts;
+	struct mshare_limit *limit;
+	spinlock_t charge_lock;	/* limit, charged, reserved */
+	long charged;
+	long reserved;
+	struct work_struct prune_work;
+	long pruned_flushes;
+	unsigned long pruned_tables;
 	spinlock_t attach_lock;	/* attached, attached_hash, counts */
 	struct list_head attached;
 	struct hlist_head attached_hash[1 << MSHARE_HASH_BITS];
@@ -133,6 +160,9 @@ struct mshare_region {
  * struct mshare_attachment - a process with windows of a region
  * @node: in region->attached
  * @hash: in region->attached_hash
+ * @mm_node: in mm->mshare_attachments, for oom_badness(), under RCU. Changed
+ *	with the mmap_lock of the process held for writing, or for reading by a
+ *	munmap(2) that has downgraded it, which excludes the others
  * @region: kept by vm_file of the windows
  * @mm: the process; a reference by mmgrab() until @free_work has run, so that
  *	a flush that still sees the attachment can look at it
@@ -142,11 +172,22 @@ struct mshare_region {
 struct mshare_attachment {
 	struct list_head node;
 	struct hlist_node hash;
+	struct hlist_node mm_node;
 	struct mshare_region *region;
 	struct mm_struct *mm;
 	unsigned long windows;
 	struct rcu_work free_work;
 };
+
+/*
+ * The region of a host mm. Under RCU: NULL if it is being destroyed. For who
+ * holds a lock that keeps a VMA in the host mm, the region is there.
+ */
+static inline struct mshare_region *
+mshare_host_region(const struct mm_struct *host)
+{
+	return rcu_dereference_check(host->mshare_region, true);
+}
 
 /* Address in the host mm of what @address is in window @vma. */
 static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
@@ -173,24 +214,71 @@ static inline bool mshare_vma_linkable(struct vm_area_struct *vma)
 	return vma->vm_flags & (VM_READ | VM_WRITE);
 }
 
-/* region.c */
-struct mshare_region *mshare_region_create(u64 id);
-void mshare_region_destroy(struct mshare_region *region);
-struct mshare_region *mshare_region_find(u32 index);
-int mshare_region_resize(struct mshare_region *region, u64 size);
-
-#ifdef CONFIG_MEMCG
-struct mem_cgroup *mshare_get_memcg(struct mshare_region *region);
-bool mshare_foreign_memcg(struct mshare_region *region);
-#else
-static inline struct mem_cgroup *mshare_get_memcg(struct mshare_region *region)
+/* The process may never write the region: its file is open for reading only. */
+static inline bool mshare_vma_is_reader(struct vm_area_struct *vma)
 {
-	return NULL;
+	return !(vma->vm_flags & VM_MAYWRITE);
 }
 
-static inline bool mshare_foreign_memcg(struct mshare_region *region)
+/* region.c */
+struct mshare_region *mshare_region_create(u64 id, struct mshare_limit *limit);
+struct mm_struct *mshare_alloc_host(void);
+void mshare_region_destroy(struct mshare_region *region);
+struct mshare_region *mshare_region_find(u32 index);
+void mshare_settle_all(struct mshare_limit *limit);
+int mshare_region_resize(struct mshare_region *region, u64 size);
+
+/* tables.c */
+int mshare_reserve(struct mshare_region *region, long pages, bool reader);
+void mshare_settle(struct mshare_region *region, long pages);
+void mshare_uncharge(struct mshare_region *region);
+long mshare_reserve_split(struct mshare_region *region, unsigned long start,
+			  unsigned long end);
+long mshare_reserve_replace(struct mshare_region *region, unsigned long start,
+			    unsigned long end, int mappings);
+int mshare_tables_missing(struct mm_struct *host, unsigned long address);
+void mshare_free_empty(struct mshare_region *region, u64 offset, u64 size);
+void mshare_prune_work(struct work_struct *work);
+void mshare_prune(struct mshare_region *region);
+
+/* memcg.c */
+
+/**
+ * struct mshare_charge - an allocation for a region that is going on
+ * @memcg: who pays; NULL for the current task
+ * @old: what was active before
+ * @nested: another such allocation was going on
+ */
+struct mshare_charge {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old;
+	bool nested;
+};
+
+#ifdef CONFIG_MEMCG
+void mshare_charge_begin(struct mshare_charge *charge,
+			 struct mshare_region *region, bool reader);
+void mshare_charge_end(struct mshare_charge *charge);
+#else
+static inline void mshare_charge_begin(struct mshare_charge *charge,
+				       struct mshare_region *region,
+				       bool reader)
 {
-	return false;
+}
+
+static inline void mshare_charge_end(struct mshare_charge *charge)
+{
+}
+#endif
+
+/* debug.c */
+#ifdef CONFIG_MSHARE_DEBUG
+extern bool mshare_no_flush;
+void mshare_delay_memcg(void);
+#else
+static const bool mshare_no_flush;
+static inline void mshare_delay_memcg(void)
+{
 }
 #endif
 
@@ -230,15 +318,33 @@ void mshare_free_unmapped(struct list_head *unmapped);
 int mshare_unmap(struct mshare_region *region, u64 offset, u64 size);
 int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
 		   unsigned long prot);
+
+/**
+ * struct mshare_object - a mapped object, or the part of it in a range
+ * @file: with a reference
+ * @from: offset in @file, bytes
+ * @to: offset in @file of its end, bytes
+ * @vm_flags: of the mapping
+ */
+struct mshare_object {
+	struct file *file;
+	loff_t from;
+	loff_t to;
+	vm_flags_t vm_flags;
+};
+
+/* advise.c */
+int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
+		       struct mshare_object *object);
 int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
 		  int advice);
+int mshare_populate(struct mshare_region *region, u64 offset, u64 size);
 
 /* lock.c */
 int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 		vm_flags_t vm_flags);
 int mshare_charge_locked(struct mshare_region *region, unsigned long pages);
 void mshare_settle_locked(struct mshare_region *region);
-int mshare_populate(struct mshare_region *region, u64 offset, u64 size);
 
 /* window.c */
 struct hlist_head *mshare_bucket(struct mshare_region *region,

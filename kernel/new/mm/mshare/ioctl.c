@@ -10,9 +10,7 @@
 #include <linux/dax.h>
 #include <linux/file.h>
 #include <linux/hugetlb.h>
-#include <linux/memcontrol.h>
 #include <linux/mman.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/shmem_fs.h>
@@ -41,6 +39,18 @@ static int check_range(struct mshare_region *region, u64 offset, u64 size)
 		return -EINVAL;
 	if (offset > limit || size > limit - offset)
 		return -EINVAL;
+	return 0;
+}
+
+/* As for shmctl(SHM_LOCK): the owner, within limits, or the administrator. */
+static int may_lock(struct inode *inode, u32 op)
+{
+	if (capable(CAP_IPC_LOCK))
+		return 0;
+	if (!uid_eq(current_fsuid(), inode->i_uid))
+		return -EPERM;
+	if (op == MSHAREFS_LOCK_ON && !rlimit(RLIMIT_MEMLOCK))
+		return -EPERM;
 	return 0;
 }
 
@@ -172,6 +182,8 @@ static int ioctl_create(struct inode *inode, void *data)
 
 	err = check_create(arg) ?:
 	      check_range(region, arg->region_offset, arg->size);
+	if (!err && arg->flags & MAP_LOCKED)
+		err = may_lock(inode, MSHAREFS_LOCK_ON);
 	if (err)
 		return err;
 	object = get_object(inode, arg);
@@ -219,18 +231,6 @@ static int ioctl_advise(struct inode *inode, void *data)
 	return check_range(region, arg->region_offset, arg->size) ?:
 	       mshare_advise(region, arg->region_offset, arg->size,
 			     arg->advice);
-}
-
-/* As for shmctl(SHM_LOCK): the owner, within limits, or the administrator. */
-static int may_lock(struct inode *inode, u32 op)
-{
-	if (capable(CAP_IPC_LOCK))
-		return 0;
-	if (!uid_eq(current_fsuid(), inode->i_uid))
-		return -EPERM;
-	if (op == MSHAREFS_LOCK_ON && !rlimit(RLIMIT_MEMLOCK))
-		return -EPERM;
-	return 0;
 }
 
 static int ioctl_lock(struct inode *inode, void *data)
@@ -359,12 +359,12 @@ static const struct msharefs_command *find_command(unsigned int cmd)
 static int run_command(const struct msharefs_command *command,
 		       struct inode *inode, void *data)
 {
-	struct mem_cgroup *memcg = mshare_get_memcg(inode_region(inode));
-	struct mem_cgroup *old_memcg = set_active_memcg(memcg);
-	int err = command->run(inode, data);
+	struct mshare_charge charge;
+	int err;
 
-	set_active_memcg(old_memcg);
-	mem_cgroup_put(memcg);
+	mshare_charge_begin(&charge, inode_region(inode), !command->write);
+	err = command->run(inode, data);
+	mshare_charge_end(&charge);
 	return err;
 }
 

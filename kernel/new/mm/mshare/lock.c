@@ -123,15 +123,16 @@ static int lock_host(struct mm_struct *host, unsigned long start,
  *
  * Context: may sleep.
  * Return: 0; -EINTR; -ENOMEM when not all of it is mapped or it is more than
- * RLIMIT_MEMLOCK allows: nothing has been changed then. -ENOMEM, -EAGAIN for
- * want of kernel memory, after a part of it.
+ * RLIMIT_MEMLOCK allows; -ENOSPC when a mapping has to be split and the limit
+ * leaves no room for another: nothing has been changed then. -ENOMEM, -EAGAIN
+ * for want of kernel memory, after a part of it.
  */
 int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 		vm_flags_t vm_flags)
 {
 	struct mm_struct *host = region->host;
 	unsigned long start = MSHARE_HOST_BASE + offset;
-	long pages;
+	long pages, reserved;
 	int err = 0;
 
 	if (mmap_write_lock_killable(host))
@@ -141,53 +142,29 @@ int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 		err = pages;
 	else if (vm_flags)
 		err = mshare_charge_locked(region, pages);
-	if (!err)
+	reserved = err ?: mshare_reserve_split(region, start, start + size);
+	if (reserved >= 0) {
 		err = lock_host(host, start, start + size, vm_flags);
+		mshare_settle(region, reserved);
+	} else {
+		err = reserved;
+	}
 	mshare_settle_locked(region);
 	mmap_write_unlock(host);
 	return err;
 }
 
 /**
- * mshare_populate - bring a range of a region into memory
- * @region: the region
- * @offset: where in the region, bytes, page-aligned
- * @size: bytes, page-aligned
+ * mshare_mlockall - mlockall(2) and munlockall(2) of a window
+ * @vma: the window, all of it, with mmap_lock held for writing
+ * @newflags: its flags as they would be for ordinary memory
  *
- * Like mlock(2) and MAP_POPULATE, and unlike MADV_POPULATE_READ, for all
- * memory that can be accessed in any way. Holes are left out.
- *
- * Context: may sleep.
- * Return: 0; as mlock(2), -ENOMEM for what cannot be accessed, or is beyond
- * the end of a file, and -EAGAIN for want of memory.
+ * Memory of a region is locked by MSHAREFS_LOCK, not by a process. What is left
+ * is whether the population that follows mlockall(2) has to leave it out.
  */
-int mshare_populate(struct mshare_region *region, u64 offset, u64 size)
+void mshare_mlockall(struct vm_area_struct *vma, vm_flags_t newflags)
 {
-	unsigned long address = MSHARE_HOST_BASE + offset;
-	unsigned long end = address + size;
-	struct mm_struct *host = region->host;
-	struct vm_area_struct *vma;
-	int locked = 0;
-	long pages = 0;
-
-	while (address < end) {
-		/* It is dropped while pages are read in. */
-		if (!locked && mmap_read_lock_killable(host))
-			return -EINTR;
-		locked = 1;
-		vma = find_vma_intersection(host, address, end);
-		if (!vma)
-			break;
-		address = max(address, vma->vm_start);
-		pages = populate_vma_page_range(vma, address,
-						min(end, vma->vm_end), &locked);
-		if (pages < 0)
-			break;
-		address += pages << PAGE_SHIFT;
-	}
-	if (locked)
-		mmap_read_unlock(host);
-	if (pages >= 0)
-		return 0;
-	return pages == -EFAULT ? -ENOMEM : pages == -ENOMEM ? -EAGAIN : pages;
+	vma_start_write(vma);
+	vm_flags_reset(vma, (vma->vm_flags & ~VM_LOCKONFAULT) |
+			    (newflags & VM_LOCKONFAULT));
 }

@@ -2,8 +2,8 @@
 /*
  * mshare mappings: what is mapped in a region, changed for everybody at once
  *
- * The mappings are VMAs of the host mm. They are made, unmapped, protected and
- * advised by the code that does so for a process, with the mmap_lock of the
+ * The mappings are VMAs of the host mm. They are made, unmapped and protected
+ * by the code that does so for a process, with the mmap_lock of the
  * host mm instead of a process's. Entries that this clears or tightens are
  * flushed in the attached processes by the flush of the host mm (I4), before
  * the lock is dropped.
@@ -17,6 +17,7 @@
 #include <linux/hugetlb.h>
 #include <linux/mman.h>
 #include <linux/pkeys.h>
+#include <linux/sched/mm.h>
 #include <linux/secretmem.h>
 #include <linux/security.h>
 #include <linux/shmem_fs.h>
@@ -101,16 +102,24 @@ void mshare_free_unmapped(struct list_head *unmapped)
 	drop_unmapped(unmapped, true);
 }
 
-static int unmap_host(struct mm_struct *host, unsigned long start,
+static int unmap_host(struct mshare_region *region, unsigned long start,
 		      unsigned long end)
 {
-	VMA_ITERATOR(vmi, host, start);
+	VMA_ITERATOR(vmi, region->host, start);
 	struct vm_area_struct *vma = vma_find(&vmi, end);
+	long reserved;
+	int err;
 
 	if (!vma)
 		return 0;
+	reserved = mshare_reserve_replace(region, start, end, 0);
+	if (reserved < 0)
+		return reserved;
 	/* do_vmi_munmap() compares with the TASK_SIZE of the caller. */
-	return do_vmi_align_munmap(&vmi, vma, host, start, end, NULL, false);
+	err = do_vmi_align_munmap(&vmi, vma, region->host, start, end, NULL,
+				  false);
+	mshare_settle(region, reserved);
+	return err;
 }
 
 static int map_object(struct mm_struct *host,
@@ -127,44 +136,61 @@ static int map_object(struct mm_struct *host,
 	return IS_ERR_VALUE(mapped) ? mapped : 0;
 }
 
+static int check_mapped(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO) ||
+	    vma_is_secretmem(vma))
+		return -ENODEV;
+	return 0;
+}
+
 /*
  * Whether an object suits a region: memory without struct pages cannot be taken
  * away from attached processes by the rules for pages, and secret memory is
- * meant for one process. What it is shows when it is mapped: here, where no
- * window reaches, and before anything has made room for it.
+ * meant for one process. The object's mmap method shows it: try in an mm of its
+ * own, which no window reaches, before anything has made room for the object.
  */
-static int try_object(struct mm_struct *host,
+static int try_object(struct mshare_region *region,
 		      const struct mshare_map_args *args)
 {
-	unsigned long address = MSHARE_HOST_SCRATCH;
-	struct vm_area_struct *vma;
+	struct mm_struct *scratch;
 	int err;
 
 	if (args->own || shmem_mapping(args->file->f_mapping) ||
 	    is_file_hugepages(args->file))
 		return 0;
-	err = map_object(host, args, address, PAGE_SIZE);
-	if (err)
-		return err;
-	vma = vma_lookup(host, address);
-	if (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO) ||
-	    vma_is_secretmem(vma))
-		err = -ENODEV;
-	/* It must not stay there. Such small allocations do not fail twice. */
-	while (unmap_host(host, address, address + PAGE_SIZE) == -ENOMEM)
-		cond_resched();
+	scratch = mshare_alloc_host();
+	if (!scratch)
+		return -ENOMEM;
+	/* For do_mmap_in(): nothing here is current->mm's. */
+	rcu_assign_pointer(scratch->mshare_region, region);
+	mmap_write_lock(scratch);
+	err = map_object(scratch, args, MSHARE_HOST_BASE, PAGE_SIZE) ?:
+	      check_mapped(vma_lookup(scratch, MSHARE_HOST_BASE));
+	mmap_write_unlock(scratch);
+	RCU_INIT_POINTER(scratch->mshare_region, NULL);
+	mmput(scratch);
 	return err;
 }
 
-static int map_host(struct mm_struct *host, const struct mshare_map_args *args)
+static int map_host(struct mshare_region *region,
+		    const struct mshare_map_args *args)
 {
 	unsigned long address = MSHARE_HOST_BASE + args->offset;
+	struct mm_struct *host = region->host;
+	long reserved;
+	int err;
 
 	if (args->flags & MAP_FIXED_NOREPLACE &&
 	    find_vma_intersection(host, address, address + args->size))
 		return -EEXIST;
-	return try_object(host, args) ?:
-	       map_object(host, args, address, args->size);
+	reserved = mshare_reserve_replace(region, address,
+					  address + args->size, 1);
+	if (reserved < 0)
+		return reserved;
+	err = map_object(host, args, address, args->size);
+	mshare_settle(region, reserved);
+	return err;
 }
 
 static int charge_map_locked(struct mshare_region *region, u64 size,
@@ -187,7 +213,8 @@ static int charge_map_locked(struct mshare_region *region, u64 size,
  *
  * Context: may be called under the mmap_lock of a process.
  * Return: 0, or as mmap(2) fails: -EACCES, -EAGAIN, -EEXIST, -ENODEV, -ENOMEM,
- * -EOVERFLOW, -EPERM ..., -EINTR when the caller is being killed.
+ * -EOVERFLOW, -EPERM ..., -EINTR when the caller is being killed, -ENOSPC when
+ * the limit leaves no room for another mapping.
  */
 int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 {
@@ -199,12 +226,15 @@ int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 	lockdep_assert_held(&region->lock);
 
 	INIT_LIST_HEAD(&args->unmapped);
+	err = try_object(region, args);
+	if (err)
+		return err;
 	if (mmap_write_lock_killable(host))
 		return -EINTR;
 	/* The order of errors is that of mmap(2). */
 	err = charge_map_locked(region, args->size, args->flags) ?:
 	      gather_unmapped(host, start, end, &args->unmapped) ?:
-	      map_host(host, args);
+	      map_host(region, args);
 	mshare_settle_locked(region);
 	/* When it failed with no way back, nothing is mapped any more. */
 	if (err && find_vma_intersection(host, start, end))
@@ -225,8 +255,9 @@ int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
  * would leave it to the rest of the mapping, from where nobody can reach it.
  *
  * Context: may sleep.
- * Return: 0, -EINTR, -ENOMEM, -EINVAL for a part of a huge page of hugetlb.
- * Nothing has been unmapped when it fails.
+ * Return: 0, -EINTR, -ENOMEM, -EINVAL for a part of a huge page of hugetlb,
+ * -ENOSPC when the middle of a mapping is to be unmapped and the limit leaves no
+ * room for another. Nothing has been unmapped when it fails.
  */
 int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 {
@@ -239,10 +270,13 @@ int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 		return -EINTR;
 	err = gather_unmapped(host, start, start + size, &unmapped);
 	if (!err)
-		err = unmap_host(host, start, start + size);
+		err = unmap_host(region, start, start + size);
 	mshare_settle_locked(region);
 	mmap_write_unlock(host);
 	drop_unmapped(&unmapped, !err);
+	/* A PTE page can be there for what is left on both sides. */
+	mshare_free_empty(region, offset, size);
+	mshare_prune(region);
 
 	trace_mshare_unmap(region->id, offset, size, 0, err);
 	return err;
@@ -340,8 +374,9 @@ static int protect_host(struct mm_struct *host, unsigned long start,
  * Context: may sleep.
  * Return: 0; -EINTR; -ENOMEM when not all of it is mapped; -EACCES when the
  * mapped object or a security module does not permit it; -EINVAL for a part of
- * a huge page of hugetlb: nothing has been changed then. -ENOMEM for want of
- * kernel memory: mappings before the one that could not be split or merged
+ * a huge page of hugetlb; -ENOSPC when a mapping has to be split and the limit
+ * leaves no room for another: nothing has been changed then. -ENOMEM for want
+ * of kernel memory: mappings before the one that could not be split or merged
  * have their new protection, as with mprotect(2).
  */
 int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
@@ -349,60 +384,21 @@ int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
 {
 	struct mm_struct *host = region->host;
 	unsigned long start = MSHARE_HOST_BASE + offset;
+	long reserved;
 	int err;
 
 	if (mmap_write_lock_killable(host))
 		return -EINTR;
 	err = may_protect(host, start, start + size, prot);
-	if (!err)
+	reserved = err ?: mshare_reserve_split(region, start, start + size);
+	if (reserved >= 0) {
 		err = protect_host(host, start, start + size, prot);
+		mshare_settle(region, reserved);
+	} else {
+		err = reserved;
+	}
 	mmap_write_unlock(host);
 
 	trace_mshare_protect(region->id, offset, size, prot, err);
 	return err;
-}
-
-/* Advice about one process (fork) or about memory that is not shared (free). */
-static bool advice_makes_sense(int advice)
-{
-	switch (advice) {
-	case MADV_NORMAL:
-	case MADV_RANDOM:
-	case MADV_SEQUENTIAL:
-	case MADV_WILLNEED:
-	case MADV_DONTNEED:
-	case MADV_REMOVE:
-	case MADV_DONTDUMP:
-	case MADV_DODUMP:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-	case MADV_COLLAPSE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/**
- * mshare_advise - madvise(2) for a range of a region
- * @region: the region
- * @offset: where in the region, bytes, page-aligned
- * @size: bytes, page-aligned; @offset + @size is within the region
- * @advice: MADV_*
- *
- * Context: may sleep.
- * Return: as madvise(2): 0, -EINVAL for advice that makes no sense here,
- * -ENOMEM when part of it is not mapped, ...
- */
-int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
-		  int advice)
-{
-	if (!advice_makes_sense(advice))
-		return -EINVAL;
-	return do_madvise(region->host, MSHARE_HOST_BASE + offset, size,
-			  advice);
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare regions: the host mm, its lifetime, and who pays
+ * mshare regions: the host mm and its lifetime
  *
  * A region lives as long as the front end keeps it, which is as long as a
  * name, an open file or a window refers to it. No task owns it: host->owner
  * is NULL, and the memory cgroup of the creator is held by the region. So
  * nothing happens to it when the creator exits.
+ *
+ * Who finds a region without holding any of these, by the array of all regions,
+ * by host->mshare_region or by an attachment, does so under RCU, which keeps
+ * the structure, its host mm and its memory cgroup.
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -44,7 +48,12 @@ struct mshare_region *mshare_region_find(u32 index)
 	return xa_load(&regions, index);
 }
 
-static struct mm_struct *alloc_host_mm(void)
+/**
+ * mshare_alloc_host - make an mm that no task runs on
+ *
+ * Return: the mm, which is not a host mm before it has a region; or NULL.
+ */
+struct mm_struct *mshare_alloc_host(void)
 {
 	struct mm_struct *host = mm_alloc();
 
@@ -72,7 +81,8 @@ static void free_host_tables(struct mm_struct *host)
 {
 	struct mmu_gather tlb;
 
-	host->mshare_region = NULL;
+	/* Who reads it without a lock does so under RCU: see memcg.c. */
+	RCU_INIT_POINTER(host->mshare_region, NULL);
 	tlb_gather_mmu(&tlb, host);
 	free_pgd_range(&tlb, MSHARE_HOST_BASE, MSHARE_HOST_END, 0, 0);
 	tlb_finish_mmu(&tlb);
@@ -81,13 +91,15 @@ static void free_host_tables(struct mm_struct *host)
 /**
  * mshare_region_create - make an empty region
  * @id: what trace events are to call it
+ * @limit: bounds page tables and mappings; stays until the region is destroyed
  *
  * Charged to the caller's memory cgroup, now and later.
  *
  * Context: may sleep; no mm locks held.
  * Return: the region, or ERR_PTR(-ENOMEM).
  */
-struct mshare_region *mshare_region_create(u64 id)
+struct mshare_region *mshare_region_create(u64 id,
+					   struct mshare_limit *limit)
 {
 	struct mshare_region *region;
 
@@ -95,28 +107,37 @@ struct mshare_region *mshare_region_create(u64 id)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&region->lock);
+	spin_lock_init(&region->charge_lock);
+	region->limit = limit;
+	INIT_WORK(&region->prune_work, mshare_prune_work);
 	spin_lock_init(&region->attach_lock);
 	INIT_LIST_HEAD(&region->attached);
 
 	region->faults = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
 	if (!region->faults)
 		goto free_region;
-	region->host = alloc_host_mm();
+	region->host = mshare_alloc_host();
 	if (!region->host)
 		goto free_faults;
-	/* The array is everybody's: no cgroup is to be kept by its nodes. */
+	region->id = id;
+	region->memcg = get_mem_cgroup_from_mm(current->mm);
+	/* Whoever finds the region by it finds all of the above. */
+	rcu_assign_pointer(region->host->mshare_region, region);
+	/*
+	 * The array is global: do not charge its nodes, they would pin a dead
+	 * memory cgroup.
+	 */
 	if (xa_alloc(&regions, &region->index, region, xa_limit_32b,
 		     GFP_KERNEL))
 		goto free_host;
-	region->host->mshare_region = region;
-	region->id = id;
-	region->memcg = get_mem_cgroup_from_mm(current->mm);
 
 	mshare_stat_add(MSHARE_STAT_REGIONS, 1);
 	trace_mshare_region_create(region->id);
 	return region;
 
 free_host:
+	mem_cgroup_put(region->memcg);
+	RCU_INIT_POINTER(region->host->mshare_region, NULL);
 	mmput(region->host);
 free_faults:
 	free_percpu(region->faults);
@@ -125,9 +146,17 @@ free_region:
 	return ERR_PTR(-ENOMEM);
 }
 
-static void free_region(struct rcu_head *rcu)
+/* In process context: the last mmdrop() must not come from a softirq. */
+static void free_region_work(struct work_struct *work)
 {
-	kfree(container_of(rcu, struct mshare_region, rcu));
+	struct mshare_region *region =
+		container_of(to_rcu_work(work), struct mshare_region,
+			     free_work);
+
+	mmdrop(region->host);
+	mem_cgroup_put(region->memcg);
+	free_percpu(region->faults);
+	kfree(region);
 }
 
 /**
@@ -140,6 +169,7 @@ void mshare_region_destroy(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
 
+	cancel_work_sync(&region->prune_work);
 	VM_WARN_ON_ONCE(!list_empty(&region->attached));
 	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
 
@@ -152,64 +182,104 @@ void mshare_region_destroy(struct mshare_region *region)
 	free_host_tables(host);
 	host->locked_vm = 0;
 	mshare_settle_locked(region);
-	mmdrop(host);
-
-	mem_cgroup_put(region->memcg);
+	mshare_uncharge(region);
 	mshare_stat_add(MSHARE_STAT_REGIONS, -1);
-	free_percpu(region->faults);
-	/* Not with what kfree_rcu() collects for seconds: a cgroup has paid. */
-	call_rcu(&region->rcu, free_region);
-}
 
-#ifdef CONFIG_MEMCG
-/* For comparisons: the region holds the reference, mapped pages the region. */
-struct mem_cgroup *mshare_host_memcg(struct mm_struct *host)
-{
-	return host->mshare_region->memcg;
+	/* Not kfree_rcu(): it may batch for seconds, and this pins a memcg. */
+	INIT_RCU_WORK(&region->free_work, free_region_work);
+	queue_rcu_work(system_wq, &region->free_work);
 }
 
 /**
- * mshare_get_memcg - who pays for memory that is faulted into a region
- * @region: the region
+ * mshare_settle_all - charge what the regions of a limit have
+ * @limit: the limit
  *
- * The creator's cgroup. Once that has been removed, the nearest of its parents
- * that has not: nobody can raise the limit of a removed cgroup, nor would
- * the OOM killer find anyone in it.
+ * For who reads what is charged. Not all that frees page tables settles at
+ * once: khugepaged knows nothing of regions.
  *
- * Return: a cgroup with a reference for mem_cgroup_put(), NULL without memcg.
+ * Context: may sleep.
  */
-struct mem_cgroup *mshare_get_memcg(struct mshare_region *region)
+void mshare_settle_all(struct mshare_limit *limit)
 {
-	struct mem_cgroup *memcg = region->memcg;
+	struct mshare_region *region;
+	unsigned long index;
 
 	rcu_read_lock();
-	while (memcg && !css_tryget_online(&memcg->css))
-		memcg = parent_mem_cgroup(memcg);
+	xa_for_each(&regions, index, region) {
+		if (READ_ONCE(region->limit) == limit)
+			mshare_settle(region, 0);
+		if (need_resched()) {
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
 	rcu_read_unlock();
-	return memcg;
 }
 
-/* For get_mem_cgroup_from_mm(). */
-struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
+static unsigned long resident_pages(struct mshare_region *region)
 {
-	return mshare_get_memcg(host->mshare_region);
+	return get_mm_rss(region->host) +
+	       get_mm_counter(region->host, MM_SWAPENTS);
 }
 
-/* Whether somebody else than the current task's cgroup pays. */
-bool mshare_foreign_memcg(struct mshare_region *region)
+static unsigned long table_pages(struct mshare_region *region)
 {
-	struct mem_cgroup *mine;
-	bool foreign;
+	return mm_pgtables_bytes(region->host) >> PAGE_SHIFT;
+}
 
-	if (!region->memcg)
-		return false;
+/* See mshare_oom_pages(). */
+unsigned long __mshare_oom_pages(struct mm_struct *mm)
+{
+	struct mshare_attachment *attachment;
+	struct mshare_region *region;
+	unsigned long pages = 0;
+
 	rcu_read_lock();
-	mine = mem_cgroup_from_task(current);
-	foreign = mine && !mem_cgroup_is_descendant(mine, region->memcg);
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, mm_node) {
+		region = attachment->region;
+		pages += (resident_pages(region) + table_pages(region)) /
+			 max(READ_ONCE(region->processes), 1UL);
+	}
 	rcu_read_unlock();
-	return foreign;
+	return pages;
 }
-#endif
+
+/**
+ * mshare_show_mem - say what regions hold, for the OOM report
+ *
+ * Memory of regions is in the report as shmem and page cache, and their page
+ * tables as page tables, but no process in it has them.
+ *
+ * Context: any.
+ */
+void mshare_show_mem(void)
+{
+	unsigned long count = 0, unused = 0, resident = 0, tables = 0, index;
+	struct mshare_region *region, *largest = NULL;
+
+	rcu_read_lock();
+	xa_for_each(&regions, index, region) {
+		count++;
+		unused += !READ_ONCE(region->processes);
+		resident += resident_pages(region);
+		tables += table_pages(region);
+		if (!largest ||
+		    resident_pages(region) > resident_pages(largest))
+			largest = region;
+	}
+	if (largest) {
+		pr_warn("mshare: %lu regions, %lu without a process: %lukB mapped, %lukB page tables\n",
+			count, unused, resident << (PAGE_SHIFT - 10),
+			tables << (PAGE_SHIFT - 10));
+		pr_warn("mshare: largest region: inode %llu, %lukB mapped, %lukB page tables, %lu processes\n",
+			largest->id,
+			resident_pages(largest) << (PAGE_SHIFT - 10),
+			table_pages(largest) << (PAGE_SHIFT - 10),
+			READ_ONCE(largest->processes));
+	}
+	rcu_read_unlock();
+}
 
 /* -EBUSY if anything is. */
 static int mapped_beyond(struct mshare_region *region, u64 offset)

@@ -3,7 +3,8 @@
  * msharefs superblock: mount options, limits, statfs
  *
  * Anonymous memory of the regions of a mount comes from a tmpfs that the mount
- * has to itself. It enforces size= and counts what statfs(2) reports.
+ * has to itself. It enforces size= and counts what statfs(2) reports, page
+ * tables of the regions included.
  */
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -42,6 +43,15 @@ struct msharefs_options {
 	umode_t mode;
 };
 
+/* See struct mshare_limit: size= is for memory and page tables together. */
+static int charge_memory(struct mshare_limit *limit, long pages, bool reader)
+{
+	struct msharefs_sb_info *sbi =
+		container_of(limit, struct msharefs_sb_info, limit);
+
+	return shmem_charge_sb(sbi->memory->mnt_sb, pages, reader);
+}
+
 /* What the tmpfs behind the mount says of blocks. */
 static int memory_statfs(struct msharefs_sb_info *sbi, struct kstatfs *buf)
 {
@@ -58,6 +68,7 @@ static int msharefs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	struct msharefs_sb_info *sbi = sb_info(dentry->d_sb);
 	int err;
 
+	mshare_settle_all(&sbi->limit);
 	err = memory_statfs(sbi, buf);
 	if (err)
 		return err;
@@ -204,6 +215,7 @@ static int msharefs_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!sbi)
 		return -ENOMEM;
 	spin_lock_init(&sbi->lock);
+	sbi->limit.charge = charge_memory;
 	sbi->uid = opts->uid;
 	sbi->gid = opts->gid;
 	sbi->mode = opts->mode;

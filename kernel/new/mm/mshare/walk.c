@@ -145,7 +145,7 @@ long mshare_mincore(struct vm_area_struct *window, unsigned long start,
  *
  * The mmap_lock of the host mm is held until folio_walk_end().
  *
- * Return: the folio, NULL when there is none.
+ * Return: the folio, NULL when there is none or the caller is being killed.
  */
 struct folio *mshare_folio_walk_start(struct folio_walk *fw,
 				      struct vm_area_struct *window,
@@ -156,7 +156,8 @@ struct folio *mshare_folio_walk_start(struct folio_walk *fw,
 	struct vm_area_struct *vma;
 
 	address = mshare_host_address(window, address);
-	mmap_read_lock(host);
+	if (mmap_read_lock_killable(host))
+		return NULL;
 	vma = vma_lookup(host, address);
 	if (vma)
 		folio = folio_walk_start(fw, vma, address,
@@ -184,9 +185,28 @@ unsigned long __mshare_sharers(struct vm_area_struct *vma)
 	unsigned long processes;
 
 	region = vma_is_mshare(vma) ? mshare_window_region(vma) :
-				      vma->vm_mm->mshare_region;
+				      mshare_host_region(vma->vm_mm);
 	processes = READ_ONCE(region->processes);
 	return processes ? processes - 1 : 0;
+}
+
+/*
+ * Room for the VMAs that a change of a range adds. Not reserved: what comes of
+ * it is charged when the caller is done, or by the next reservation.
+ */
+static int check_room(struct mshare_region *region, unsigned long start,
+		      unsigned long end)
+{
+	long reserved;
+
+	if (mmap_read_lock_killable(region->host))
+		return -EINTR;
+	reserved = mshare_reserve_split(region, start, end);
+	mmap_read_unlock(region->host);
+	if (reserved < 0)
+		return -ENOMEM;
+	mshare_settle(region, reserved);
+	return 0;
 }
 
 /**
@@ -200,14 +220,18 @@ unsigned long __mshare_sharers(struct vm_area_struct *vma)
  *
  * Return: NULL when @start is not in a window; else the file that keeps the
  * region, for fput(); ERR_PTR(-EINVAL) when not all is in that window,
- * ERR_PTR(-EACCES) when its file is not open for writing.
+ * ERR_PTR(-EACCES) when its file is not open for writing, ERR_PTR(-ENOMEM) when
+ * there is no room for the mappings that may have to be split, ERR_PTR(-EINTR)
+ * when the caller is being killed.
  */
 struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 				 unsigned long *end)
 {
 	struct vm_area_struct *window;
+	struct mshare_region *region;
 	struct file *file = NULL;
 	unsigned long size = *end - *start;
+	int err;
 
 	mmap_read_lock(*mm);
 	window = vma_lookup(*mm, *start);
@@ -219,23 +243,28 @@ struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 		else
 			file = get_file(window->vm_file);
 	}
-	if (!IS_ERR_OR_NULL(file)) {
-		struct mm_struct *process = *mm;
-
-		*mm = mshare_window_region(window)->host;
-		*start = mshare_host_address(window, *start);
-		*end = *start + size;
-		mmap_read_unlock(process);
+	if (IS_ERR_OR_NULL(file)) {
+		mmap_read_unlock(*mm);
 		return file;
 	}
+	region = mshare_window_region(window);
+	*start = mshare_host_address(window, *start);
+	*end = *start + size;
 	mmap_read_unlock(*mm);
+
+	*mm = region->host;
+	err = check_room(region, *start, *end);
+	if (err) {
+		fput(file);
+		return ERR_PTR(err);
+	}
 	return file;
 }
 
 /* See mshare_attached(). */
 bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm)
 {
-	struct mshare_region *region = host->mshare_region;
+	struct mshare_region *region = mshare_host_region(host);
 	struct mshare_attachment *attachment;
 	bool found = false;
 
@@ -354,12 +383,16 @@ unsigned long mshare_dump_hole(unsigned long address, unsigned long end)
 	vma = vma_lookup(mm, address);
 	if (vma && vma_is_mshare(vma)) {
 		host = mshare_window_region(vma)->host;
-		mmap_read_lock(host);
+		if (mmap_read_lock_killable(host)) {
+			hole = end - address;
+			goto unlock;
+		}
 		hole = host_hole(host, mshare_host_address(vma, address),
 				 mshare_host_address(vma,
 						     min(end, vma->vm_end)));
 		mmap_read_unlock(host);
 	}
+unlock:
 	mmap_read_unlock(mm);
 	return hole;
 }
@@ -370,7 +403,8 @@ bool mshare_dump_window(unsigned long address)
 	struct vm_area_struct *vma;
 	bool window;
 
-	mmap_read_lock(current->mm);
+	if (mmap_read_lock_killable(current->mm))
+		return false;
 	vma = vma_lookup(current->mm, address);
 	window = vma && vma_is_mshare(vma);
 	mmap_read_unlock(current->mm);

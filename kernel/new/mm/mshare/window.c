@@ -11,9 +11,9 @@
  */
 #include <linux/file.h>
 #include <linux/hash.h>
-#include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
+#include <linux/rculist.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -84,6 +84,7 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
 	mmgrab(mm);
+	hlist_add_head_rcu(&attachment->mm_node, &mm->mshare_attachments);
 	attachment->mm = mm;
 	attachment->region = region;
 	attachment->windows = 1;
@@ -140,6 +141,8 @@ void mshare_detach(struct mshare_attachment *attachment)
 	if (!last)
 		return;
 
+	hlist_del_rcu(&attachment->mm_node);
+	mshare_prune(region);
 	/* A flush may be looking at it, and at the mm. */
 	INIT_RCU_WORK(&attachment->free_work, free_attachment_work);
 	queue_rcu_work(system_wq, &attachment->free_work);
@@ -234,7 +237,9 @@ static struct mempolicy *window_get_policy(struct vm_area_struct *vma,
 	struct vm_area_struct *host_vma;
 
 	address = mshare_host_address(vma, address);
-	mmap_read_lock(host);
+	/* Whoever is being killed does not ask any more. */
+	if (mmap_read_lock_killable(host))
+		return NULL;
 	host_vma = vma_lookup(host, address);
 	/* Only that of an object is reference counted, and can be returned. */
 	if (host_vma && host_vma->vm_ops && host_vma->vm_ops->get_policy)
@@ -372,8 +377,9 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 	struct mshare_region *region = mshare_window_region(vma);
 	u64 offset = mshare_host_address(vma, start) - MSHARE_HOST_BASE;
 	struct file *file = get_file(vma->vm_file);
-	struct mem_cgroup *memcg, *old_memcg;
+	bool reader = mshare_vma_is_reader(vma);
 	struct mm_struct *mm = vma->vm_mm;
+	struct mshare_charge charge;
 	int err;
 
 	/* Some takes inode locks, inside which others fault in this process. */
@@ -381,18 +387,16 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 		mmap_write_unlock(mm);
 	else
 		mmap_read_unlock(mm);
-	/* What the host mm needs is the region's, not the caller's. */
-	memcg = mshare_get_memcg(region);
-	old_memcg = set_active_memcg(memcg);
+	mshare_charge_begin(&charge, region, reader);
 	err = mshare_advise(region, offset, end - start, behavior);
-	set_active_memcg(old_memcg);
-	mem_cgroup_put(memcg);
+	mshare_charge_end(&charge);
 	fput(file);
 	if (write_locked)
 		mmap_write_lock(mm);
 	else
 		mmap_read_lock(mm);
-	return err;
+	/* What madvise(2) says when there are too many mappings. */
+	return err == -ENOSPC ? -ENOMEM : err;
 }
 
 /**

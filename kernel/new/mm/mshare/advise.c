@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mshare advice: bringing memory of a region in, and advice about it
+ *
+ * Most advice is given to the VMAs of the host mm by the code that does so for
+ * a process. Not where that code waits for the mmap_lock once more in a way that
+ * cannot be killed: the lock of a host mm can be held for long by users who have
+ * nothing to do with each other.
+ */
+#include <linux/fadvise.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/falloc.h>
+#include <linux/mman.h>
+#include <linux/shmem_fs.h>
+
+#include "../internal.h"
+#include "internal.h"
+
+/**
+ * mshare_next_object - what is mapped next in a range of a region
+ * @region: the region
+ * @offset: in: where to look from, bytes, page-aligned; out: after what was
+ *	found
+ * @end: after the range
+ * @object: out: what is mapped there; the caller has to fput() its file
+ *
+ * Context: may sleep; the mmap_lock of the host mm is not held afterwards.
+ * Return: 1; 0 when there is nothing more; -EINTR when the caller is being
+ * killed.
+ */
+int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
+		       struct mshare_object *object)
+{
+	unsigned long address = MSHARE_HOST_BASE + *offset;
+	unsigned long limit = MSHARE_HOST_BASE + end;
+	struct vm_area_struct *vma;
+
+	if (mmap_read_lock_killable(region->host))
+		return -EINTR;
+	vma = find_vma_intersection(region->host, address, limit);
+	if (vma) {
+		address = max(address, vma->vm_start);
+		limit = min(limit, vma->vm_end);
+		object->file = get_file(vma->vm_file);
+		object->from = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) +
+			       (address - vma->vm_start);
+		object->to = object->from + (limit - address);
+		object->vm_flags = vma->vm_flags;
+		*offset = limit - MSHARE_HOST_BASE;
+	}
+	mmap_read_unlock(region->host);
+	return !!vma;
+}
+
+/*
+ * Up to the end of a page table, so that the tables it takes can be reserved.
+ * @populate does it, for at most that; the mmap_lock is held, unless @locked
+ * says otherwise.
+ */
+static long populate_table(struct mshare_region *region, unsigned long address,
+			   unsigned long end, int advice, int *locked)
+{
+	struct mm_struct *host = region->host;
+	int tables = mshare_tables_missing(host, address);
+	struct vm_area_struct *vma;
+	long pages;
+
+	if (tables && mshare_reserve(region, tables, false))
+		return -EFAULT;
+	if (advice) {
+		pages = faultin_page_range(host, address, end,
+					   advice == MADV_POPULATE_WRITE,
+					   locked);
+	} else {
+		vma = vma_lookup(host, address);
+		pages = populate_vma_page_range(vma, address,
+						min(end, vma->vm_end), locked);
+	}
+	if (tables)
+		mshare_settle(region, tables);
+	return pages;
+}
+
+/*
+ * With @advice, MADV_POPULATE_READ or MADV_POPULATE_WRITE, a hole is an error.
+ * Without, it is left out.
+ */
+static long populate_range(struct mshare_region *region, u64 offset, u64 size,
+			   int advice)
+{
+	unsigned long address = MSHARE_HOST_BASE + offset;
+	unsigned long end = address + size;
+	struct mm_struct *host = region->host;
+	struct vm_area_struct *vma;
+	int locked = 0;
+	long pages = 0;
+
+	while (address < end) {
+		/* It is dropped while pages are read in. */
+		if (!locked && mmap_read_lock_killable(host))
+			return -EINTR;
+		locked = 1;
+		if (!advice) {
+			vma = find_vma_intersection(host, address, end);
+			if (!vma)
+				break;
+			address = max(address, vma->vm_start);
+		}
+		pages = populate_table(region, address,
+				       min(end, ALIGN(address + 1, PMD_SIZE)),
+				       advice, &locked);
+		if (pages < 0)
+			break;
+		address += pages << PAGE_SHIFT;
+		cond_resched();
+	}
+	if (locked)
+		mmap_read_unlock(host);
+	return min(pages, 0L);
+}
+
+/**
+ * mshare_populate - bring a range of a region into memory
+ * @region: the region
+ * @offset: where in the region, bytes, page-aligned
+ * @size: bytes, page-aligned
+ *
+ * Like mlock(2) and MAP_POPULATE, and unlike MADV_POPULATE_READ, for all
+ * memory that can be accessed in any way. Holes are left out.
+ *
+ * Context: may sleep.
+ * Return: 0; as mlock(2), -ENOMEM for what cannot be accessed, is beyond the
+ * end of a file, or does not fit into the mount, and -EAGAIN for want of
+ * memory.
+ */
+int mshare_populate(struct mshare_region *region, u64 offset, u64 size)
+{
+	long err = populate_range(region, offset, size, 0);
+
+	return err == -EFAULT ? -ENOMEM : err == -ENOMEM ? -EAGAIN : err;
+}
+
+/* MADV_POPULATE_*, with the errors of madvise(2). */
+static int advise_populate(struct mshare_region *region, u64 offset, u64 size,
+			   int advice)
+{
+	long err = populate_range(region, offset, size, advice);
+
+	switch (err) {
+	case 0:
+	case -EINTR:
+	case -EINVAL:	/* not accessible like that */
+	case -EHWPOISON:
+	case -EFAULT:	/* SIGBUS or SIGSEGV */
+		return err;
+	default:	/* no mapping, or no memory */
+		return -ENOMEM;
+	}
+}
+
+static int willneed_object(const struct mshare_object *object)
+{
+	/* Without an error, as madvise(2): it is advice. */
+	vfs_fadvise(object->file, object->from, object->to - object->from,
+		    POSIX_FADV_WILLNEED);
+	return 0;
+}
+
+static int remove_object(const struct mshare_object *object)
+{
+	if (object->vm_flags & VM_LOCKED)
+		return -EINVAL;
+	if ((object->vm_flags & (VM_SHARED | VM_MAYWRITE)) !=
+	    (VM_SHARED | VM_MAYWRITE))
+		return -EACCES;
+	return vfs_fallocate(object->file,
+			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     object->from, object->to - object->from);
+}
+
+/* MADV_WILLNEED and MADV_REMOVE are for objects: no lock is needed meanwhile. */
+static int advise_objects(struct mshare_region *region, u64 offset, u64 end,
+			  int advice)
+{
+	struct mshare_object object;
+	int err = 0, found;
+	bool hole = false;
+	u64 at;
+
+	while (offset < end && !err) {
+		at = offset;
+		found = mshare_next_object(region, &offset, end, &object);
+		if (found < 0)
+			return found;
+		if (!found)
+			return -ENOMEM;
+		hole |= offset - at > object.to - object.from;
+		/* Reads in from swap, and does not drop the lock. */
+		if (advice == MADV_REMOVE)
+			err = remove_object(&object);
+		else if (!shmem_mapping(object.file->f_mapping))
+			err = willneed_object(&object);
+		else
+			err = do_madvise(region->host, MSHARE_HOST_BASE +
+					 offset - (object.to - object.from),
+					 object.to - object.from, advice);
+		fput(object.file);
+	}
+	return err ?: hole ? -ENOMEM : 0;
+}
+
+/* Advice that is kept in the VMAs, which may have to be split. */
+static int advise_vmas(struct mshare_region *region, unsigned long start,
+		       unsigned long end, int advice)
+{
+	long reserved;
+	int err;
+
+	if (mmap_read_lock_killable(region->host))
+		return -EINTR;
+	reserved = mshare_reserve_split(region, start, end);
+	mmap_read_unlock(region->host);
+	if (reserved < 0)
+		return reserved;
+	err = do_madvise(region->host, start, end - start, advice);
+	mshare_settle(region, reserved);
+	return err;
+}
+
+/**
+ * mshare_advise - madvise(2) for a range of a region
+ * @region: the region
+ * @offset: where in the region, bytes, page-aligned
+ * @size: bytes, page-aligned; @offset + @size is within the region
+ * @advice: MADV_*
+ *
+ * Page tables that hold nothing when memory has been taken away are freed.
+ *
+ * Context: may sleep.
+ * Return: as madvise(2): 0, -EINVAL for advice that makes no sense here,
+ * -ENOMEM when part of it is not mapped, ...; -EINTR when the caller is being
+ * killed; -ENOSPC when a mapping has to be split and the limit leaves no room
+ * for another.
+ */
+int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
+		  int advice)
+{
+	unsigned long start = MSHARE_HOST_BASE + offset;
+	int err;
+
+	switch (advice) {
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+		return advise_populate(region, offset, size, advice);
+	case MADV_WILLNEED:
+		return advise_objects(region, offset, offset + size, advice);
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+		return advise_vmas(region, start, start + size, advice);
+	case MADV_COLD:
+	case MADV_COLLAPSE:
+		return do_madvise(region->host, start, size, advice);
+	case MADV_REMOVE:
+		err = advise_objects(region, offset, offset + size, advice);
+		break;
+	case MADV_DONTNEED:
+	case MADV_PAGEOUT:
+		err = do_madvise(region->host, start, size, advice);
+		break;
+	default:
+		/* About one process (fork), or memory that is not shared. */
+		return -EINVAL;
+	}
+
+	mshare_free_empty(region, offset, size);
+	mshare_prune(region);
+	return err;
+}
