@@ -53,6 +53,14 @@ static uint64_t read_unit(void)
 	return value >= 4096 && !(value & (value - 1)) ? value : UNIT_X86_64;
 }
 
+/* Memory and the page tables for it: one for 512 pages, and those above. */
+static fsblkcnt_t blocks_of(size_t len, size_t block)
+{
+	fsblkcnt_t pages = len / block;
+
+	return pages + pages / 512 + 2;
+}
+
 static int open_region(size_t len)
 {
 	int fd = open(preload_config.dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
@@ -73,7 +81,7 @@ static int open_region(size_t len)
 	if (!err && fs.f_type != MSHAREFS_MAGIC)
 		err = -ENODEV;
 	/* The mount's limit strikes at first use, with SIGBUS: not so late. */
-	if (!err && fs.f_blocks && len / fs.f_bsize >= fs.f_bavail)
+	if (!err && fs.f_blocks && blocks_of(len, fs.f_bsize) >= fs.f_bavail)
 		err = -ENOSPC;
 	if (err) {
 		close(fd);
