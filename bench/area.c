@@ -109,7 +109,7 @@ void *area_create(const struct area *a)
 
 void *area_attach(const struct area *a, int prot)
 {
-	return area_map(a, prot & PROT_WRITE ? O_RDWR : O_RDONLY, prot);
+	return area_map(a, O_RDWR, prot);
 }
 
 void area_detach(const struct area *a, void *p)
