@@ -54,10 +54,10 @@ expect mount_nowhere 1 '' 'mshare: /none: cannot be mounted: No such file or dir
 expect mount 0 '' '' mount -o mode=1777
 expect usable 0 '*' '' doctor
 check umount_again umount -n /sys/fs/mshare
-expect mount_small 0 '' '' mount -o size=8K
+expect mount_small 0 '' '' mount -o size=20K
 expect fill_it 0 '' '' create -p full 8K
 expect doctor_full 1 '*' '' doctor
-has doctor_sees_the_limit 'BAD  mount    it is there, 0 B of 8 KiB are free'
+has doctor_sees_the_limit 'BAD  mount    it is there, 0 B of 20 KiB are free'
 has doctor_finds_no_memory 'BAD  memory   there is none'
 check umount_small umount -n /sys/fs/mshare
 check mount_again mount -n -t msharefs msharefs /sys/fs/mshare

@@ -178,9 +178,10 @@ TEST_F(account, overcommit_refused)
 
 TEST_F(account, mount_size)
 {
-	struct statfs sf;
 	char *base, *second;
+	struct statfs sf;
 	int fd, other;
+	long n;
 
 	ASSERT_EQ(0, mount("msharefs", "/tmp", "msharefs", 0, "size=1m"));
 	fd = ms_container(_metadata, "/tmp/a", self->unit);
@@ -191,21 +192,29 @@ TEST_F(account, mount_size)
 	ASSERT_EQ(0, region_anon(fd, 0, 4 * MIB));
 	ASSERT_EQ(0, region_anon(fd, 4 * MIB, 4 * MIB));
 	ASSERT_EQ(0, region_anon(other, 0, 4 * MIB));
+	/* Objects that are not of the mount do not count, but for tables. */
+	ASSERT_EQ(0, region_map(fd, 8 * MIB, 8 * PAGE, RW, FIXED,
+				ms_memfd(_metadata, 4, 8), 0));
+	EXPECT_EQ(0, damaged(base + 8 * MIB, 4, 8));
+	EXPECT_EQ(overhead_blocks(fd), used_blocks("/tmp"));
 	fill(base, 1, 100);
 	fill(base + 4 * MIB, 2, 56);
-	fill(second, 3, 100);
+	store(second, pattern(3, 0));
+	EXPECT_EQ(157 + overhead_blocks(fd) + overhead_blocks(other),
+		  used_blocks("/tmp"));
+	/* The rest of it. */
+	ASSERT_EQ(0, statfs("/tmp", &sf));
+	EXPECT_EQ(256, sf.f_blocks);
+	n = 1 + sf.f_bfree;
+	fill(second, 3, n);
 	EXPECT_EQ(BUS_END, probe_write(base + 200 * PAGE, 1));
 	EXPECT_EQ(BUS_END, probe_write(second + 200 * PAGE, 1));
 	EXPECT_ERR(EFAULT, syscall(__NR_getrandom, base + 300 * PAGE, 8L, 0L));
 	ASSERT_EQ(0, statfs("/tmp", &sf));
-	EXPECT_EQ(256, sf.f_blocks);
 	EXPECT_EQ(0, sf.f_bfree);
 	EXPECT_EQ(0, damaged(base, 1, 100));
-	EXPECT_EQ(0, damaged(second, 3, 100));
-
-	/* Objects that are not of the mount do not count. */
-	ASSERT_EQ(0, region_map(fd, 8 * MIB, 8 * PAGE, RW, FIXED,
-				ms_memfd(_metadata, 4, 8), 0));
+	EXPECT_EQ(0, damaged(base + 4 * MIB, 2, 56));
+	EXPECT_EQ(0, damaged(second, 3, n));
 	EXPECT_EQ(0, damaged(base + 8 * MIB, 4, 8));
 
 	/* Room for one is room for another. */
@@ -222,8 +231,14 @@ TEST_F(account, mount_size)
 	EXPECT_EQ(0, sf.f_bfree);
 	ASSERT_EQ(0, region_unmap(fd, 0, self->unit));
 	ASSERT_EQ(0, region_unmap(other, 0, self->unit));
-	ASSERT_EQ(0, statfs("/tmp", &sf));
-	EXPECT_EQ(256, sf.f_bfree);
+	EXPECT_EQ(0, region_stat(fd).mappings);
+	EXPECT_EQ(overhead_blocks(fd) + overhead_blocks(other),
+		  used_blocks("/tmp"));
+	/* What is left are tables that links of this process point at. */
+	EXPECT_GE(4, used_blocks("/tmp"));
+	ASSERT_EQ(0, munmap(base, self->unit));
+	ASSERT_EQ(0, munmap(second, self->unit));
+	EXPECT_EQ(0, used_settle("/tmp", 0));
 }
 
 TEST_F(account, page_tables)
@@ -246,6 +261,57 @@ TEST_F(account, page_tables)
 	EXPECT_EQ(tables, other_tables_settle(tables));
 	EXPECT_EQ(PAGE, region_stat(self->fd).resident);
 	EXPECT_EQ(1, load(self->base));
+}
+
+/* Thousandths of RAM and swap that the OOM killer sees in a process. */
+static long oom_score(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score", pid);
+	return file_number(path);
+}
+
+/*
+ * To kill all processes that are attached to a region may free it: each of them
+ * weighs its part of the region more than a process that has no window.
+ */
+TEST_F(account, oom_score)
+{
+	const uint64_t size = 256 * MIB;
+	struct peer p, q, none;
+	long kb, weight, alone, both;
+
+	/* The peers come by fork, and are not to have a window. */
+	ASSERT_EQ(0, munmap(self->base, self->size));
+	p = peer_start(_metadata);
+	q = peer_start(_metadata);
+	none = peer_start(_metadata);
+	ASSERT_EQ(0, region_anon(self->fd, 0, size));
+	ASSERT_EQ(0, region_advise(self->fd, 0, size, MADV_POPULATE_WRITE));
+	ASSERT_EQ(size, region_stat(self->fd).resident);
+	/* A score is two thirds of the thousandths, above that of nothing. */
+	kb = meminfo_kb("MemTotal") + meminfo_kb("SwapTotal");
+	weight = size / KIB * 1000 / kb * 2 / 3;
+	ASSERT_LT(4, weight);
+	EXPECT_GE(oom_score(none.pid) + 2, oom_score(p.pid));
+
+	ASSERT_LT(0, peer_attach(&p, MS_DIR "/a", O_RDWR, RW));
+	alone = oom_score(p.pid);
+	EXPECT_LE(oom_score(none.pid) + weight - 2, alone);
+	ASSERT_LT(0, peer_attach(&q, MS_DIR "/a", O_RDWR, RW));
+	both = oom_score(p.pid);
+	EXPECT_GE(alone - weight / 2 + 2, both);
+	EXPECT_LE(oom_score(none.pid) + weight / 2 - 2, both);
+	EXPECT_GE(both + 2, oom_score(q.pid));
+	EXPECT_LE(both - 2, oom_score(q.pid));
+	/* A window more is no further process. */
+	ASSERT_LT(0, peer_attach(&q, MS_DIR "/a", O_RDONLY, PROT_READ));
+	EXPECT_LE(both - 2, oom_score(p.pid));
+	EXPECT_EQ(0, peer_stop(&q));
+	EXPECT_LE(alone - 2, oom_score(p.pid));
+	EXPECT_EQ(0, peer_stop(&p));
+	EXPECT_EQ(0, peer_stop(&none));
 }
 
 TEST_HARNESS_MAIN

@@ -68,6 +68,9 @@ TEST_F(async, futex_read_only_waiter)
 	long ro = peer_attach(&q, MS_DIR "/a", O_RDONLY, PROT_READ);
 
 	ASSERT_LT(0, ro);
+	/* A reader cannot bring the page in. */
+	EXPECT_EQ(-EFAULT, peer_call(&q, op_futex_wait, ro + 7 * PAGE, 0));
+	store(self->base + 7 * PAGE, 0);
 	peer_begin(&q, op_futex_wait, (long[PEER_ARGS]){ ro + 7 * PAGE });
 	EXPECT_EQ(1, wake_one(self->base + 7 * PAGE, FUTEX_WAKE));
 	EXPECT_EQ(0, peer_end(&q));

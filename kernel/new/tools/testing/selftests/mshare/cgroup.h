@@ -58,6 +58,17 @@ static inline int cg_remove(const char *name)
 	return -errno;
 }
 
+/*
+ * Pages of this program itself can have been reclaimed and read in again by a
+ * process of the group: mapped as they are, they would hold it. Only for groups
+ * without memory that is looked at later.
+ */
+static inline void cg_empty(const char *name)
+{
+	for (int i = 0; i < 10 && cg_write(name, "memory.reclaim", "64M"); i++)
+		usleep(10000);
+}
+
 static inline long cg_stat(const char *name, const char *field)
 {
 	char path[128];
@@ -166,10 +177,18 @@ static inline int cg_swap_again(void *arg)
 /* The number in a file of the cgroup. */
 static inline long cg_number(const char *name, const char *file)
 {
-	char path[128], text[64];
+	char path[128];
 
 	snprintf(path, sizeof(path), CG_ROOT "/%s/%s", name, file);
-	return read_file(path, text, sizeof(text)) > 0 ? atol(text) : -1;
+	return file_number(path);
+}
+
+static inline long cg_events(const char *name, const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CG_ROOT "/%s/memory.events", name);
+	return file_field(path, what);
 }
 
 /* For peers. */
@@ -186,6 +205,18 @@ static inline long op_new(const long *a)
 
 	close(fd);
 	return base == MAP_FAILED ? -errno : L(base);
+}
+
+/* For peers: private memory of a[0] bytes, all touched; its address. */
+static inline long op_private(const long *a)
+{
+	char *at = mmap(NULL, a[0], PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	fill(at, 3, a[0] / PAGE);
+	return L(at);
 }
 
 #endif

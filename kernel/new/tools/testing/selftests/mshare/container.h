@@ -101,6 +101,47 @@ static inline struct mshare_stat region_stat(int fd)
 	return st;
 }
 
+/* Blocks that are in use in the mount that @path is in. */
+static inline long used_blocks(const char *path)
+{
+	struct statfs sf;
+
+	return statfs(path, &sf) ? -1 : (long)(sf.f_blocks - sf.f_bfree);
+}
+
+static inline long used_inodes(const char *path)
+{
+	struct statfs sf;
+
+	return statfs(path, &sf) ? -1 : (long)(sf.f_files - sf.f_ffree);
+}
+
+/* Blocks that a region uses beside its memory: page tables and mappings. */
+static inline long overhead_blocks(int fd)
+{
+	struct mshare_stat st = region_stat(fd);
+
+	return st.page_tables / PAGE + st.mappings / 2;
+}
+
+/*
+ * Tables that hold nothing are freed a little later than the last process has
+ * detached. Waits until @want bytes are left; returns how many there are then.
+ */
+static inline long tables_settle(int fd, long want)
+{
+	for (int i = 0; i < 100 && L(region_stat(fd).page_tables) > want; i++)
+		usleep(100000);
+	return region_stat(fd).page_tables;
+}
+
+static inline long used_settle(const char *path, long want)
+{
+	for (int i = 0; i < 100 && used_blocks(path) > want; i++)
+		usleep(100000);
+	return used_blocks(path);
+}
+
 static inline int region_next(int fd, uint64_t from, struct mshare_mapping *m)
 {
 	memset(m, 0, sizeof(*m));
@@ -142,6 +183,27 @@ static inline int ms_container(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, ftruncate(fd, size)) TH_LOG("%s: %s", path,
 						 strerror(errno));
 	return fd;
+}
+
+/*
+ * For peers: a container a[0] of a[1] bytes and mode a[2], filled with anonymous
+ * memory that is not reserved; its window, or -errno.
+ */
+static inline long op_sparse(const long *a)
+{
+	int fd = open((char *)a[0], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+		      0600);
+	char *base;
+	int err;
+
+	if (fd < 0 || fchmod(fd, a[2]) || ftruncate(fd, a[1]))
+		return -errno;
+	err = region_map(fd, 0, a[1], RW, ANON | MAP_NORESERVE, -1, 0);
+	if (err)
+		return err;
+	base = ms_map(fd, a[1], RW);
+	close(fd);
+	return base == MAP_FAILED ? -errno : L(base);
 }
 
 /* A test with one container of four units and a window of the whole of it. */
@@ -333,19 +395,30 @@ static inline long op_watch(const long *a)
 	return 0;
 }
 
-/* WATCHERS new processes look at @off of MS_DIR "/a", each in its own window. */
-static inline void watchers_start(struct __test_metadata *_metadata,
-				  struct watch *w, struct peer *p, size_t off)
+/*
+ * WATCHERS new processes look at @off of MS_DIR "/a", each in its own window of
+ * a file that is open with @flags.
+ */
+static inline void watchers_open(struct __test_metadata *_metadata,
+				 struct watch *w, struct peer *p, size_t off,
+				 int flags)
 {
 	long base;
 
 	for (unsigned int i = 0; i < WATCHERS; i++) {
 		p[i] = peer_start(_metadata);
-		base = peer_attach(&p[i], MS_DIR "/a", O_RDONLY, PROT_READ);
+		base = peer_attach(&p[i], MS_DIR "/a", flags, PROT_READ);
 		ASSERT_LT(0, base);
 		peer_begin(&p[i], op_watch,
 			   (long[PEER_ARGS]){ base + off, L(w), i });
 	}
+}
+
+/* These bring in memory that nobody has written yet, and see zeros there. */
+static inline void watchers_start(struct __test_metadata *_metadata,
+				  struct watch *w, struct peer *p, size_t off)
+{
+	watchers_open(_metadata, w, p, off, O_RDWR);
 }
 
 /* Rounds of a race: @rounds, but no more after half a minute. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The file system: mount options, names, rights, space. */
 #include "mshare_test.h"
+#include "container.h"
 #include <dirent.h>
 #include <sys/un.h>
 #include <time.h>
@@ -143,7 +144,7 @@ TEST_F(fs, option_size)
 	free = sf.f_bfree;
 	fill(base, 1, 100);
 	ASSERT_EQ(0, statfs(OTHER, &sf));
-	EXPECT_EQ(free - 100 * PAGE / sf.f_bsize, sf.f_bfree);
+	EXPECT_EQ(free - 100 - overhead_blocks(fd), sf.f_bfree);
 
 	/* The page that is one too many ends as on a full tmpfs. */
 	for (unsigned long i = 0; i < 2048 && !got; i++)
@@ -208,10 +209,84 @@ TEST_F(fs, option_nr_inodes)
 	EXPECT_EQ(0, umount(OTHER));
 }
 
+#define STEP(call) do {							\
+	ASSERT_EQ(0, call) TH_LOG("%s: %s", type[i], strerror(errno));	\
+	used[i][step++] = used_inodes(dir[i]) - before;			\
+} while (0)
+#define NAME(buf, name)	(sprintf(buf, "%s/%s", dir[i], name), (buf))
+
+/*
+ * A name beside the first one takes an inode of the limit, as it does in tmpfs:
+ * each step is made in both.
+ */
+TEST_F(fs, hard_links)
+{
+	static const char *const dir[] = { OTHER, "/mnt" };
+	static const char *const type[] = { "msharefs", "tmpfs" };
+	char path[64], more[64], fdpath[32];
+	long used[2][16] = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		int step = 0, fd, err = 0, n;
+		long before;
+
+		ASSERT_EQ(0, mount(type[i], dir[i], type[i], 0,
+				   "nr_inodes=16"));
+		before = used_inodes(dir[i]);
+		fd = open(NAME(path, "a"), O_RDWR | O_CREAT | O_EXCL, 0600);
+		ASSERT_LE(0, fd);
+		STEP(close(fd));
+		STEP(link(NAME(path, "a"), NAME(more, "b")));
+		STEP(link(NAME(path, "b"), NAME(more, "c")));
+		/* The first name is like the others. */
+		STEP(unlink(NAME(path, "a")));
+		STEP(unlink(NAME(path, "c")));
+		STEP(link(NAME(path, "b"), NAME(more, "a")));
+		/* Over another name, of the same file and of others. */
+		STEP(rename(NAME(path, "a"), NAME(more, "b")));
+		STEP(mknod(NAME(path, "d"), S_IFREG | 0600, 0));
+		STEP(rename(NAME(path, "d"), NAME(more, "b")));
+		STEP(rename(NAME(path, "a"), NAME(more, "b")));
+		STEP(mkdir(NAME(path, "e"), 0700));
+		STEP(rmdir(NAME(path, "e")));
+		/* A file without a name gets its first one for nothing. */
+		fd = open(dir[i], O_RDWR | O_TMPFILE, 0600);
+		ASSERT_LE(0, fd);
+		sprintf(fdpath, "/proc/self/fd/%d", fd);
+		STEP(linkat(AT_FDCWD, fdpath, AT_FDCWD, NAME(path, "f"),
+			    AT_SYMLINK_FOLLOW));
+		STEP(link(NAME(path, "f"), NAME(more, "g")));
+		STEP(unlink(NAME(path, "f")) ?: unlink(NAME(more, "g")));
+		STEP(close(fd));
+
+		/* As many as there are, and not one more. */
+		for (n = 0; n < 32 && !err; n++) {
+			sprintf(more, "%s/link%d", dir[i], n);
+			err = link(NAME(path, "b"), more) ? errno : 0;
+		}
+		EXPECT_EQ(ENOSPC, err);
+		EXPECT_EQ(16, used_inodes(dir[i]));
+		EXPECT_ERR(ENOSPC, mkdir(NAME(path, "h"), 0700));
+		while (n--) {
+			sprintf(more, "%s/link%d", dir[i], n);
+			unlink(more);
+		}
+		EXPECT_EQ(0, unlink(NAME(path, "b")));
+		EXPECT_EQ(before, used_inodes(dir[i]));
+		EXPECT_EQ(0, umount(dir[i]));
+	}
+	for (size_t step = 0; step < ARRAY_SIZE(used[0]); step++) {
+		EXPECT_EQ(used[1][step], used[0][step]) {
+			TH_LOG("step %zu", step);
+		}
+	}
+}
+
 TEST_F(fs, statfs_default)
 {
 	struct statfs before, sf;
 	char *base;
+	int fd;
 
 	ASSERT_EQ(0, statfs(MS_DIR, &before));
 	EXPECT_EQ(MSHAREFS_MAGIC, (unsigned long)before.f_type);
@@ -219,12 +294,13 @@ TEST_F(fs, statfs_default)
 	EXPECT_EQ(PAGE, (unsigned long)before.f_bsize);
 	EXPECT_EQ(255, before.f_namelen);
 
-	base = ms_new(_metadata, MS_DIR "/region", self->unit, NULL);
+	base = ms_new(_metadata, MS_DIR "/region", self->unit, &fd);
 	fill(base, 1, 64);
 	ASSERT_EQ(0, statfs(MS_DIR "/region", &sf));
 	EXPECT_EQ(MSHAREFS_MAGIC, (unsigned long)sf.f_type);
 	/* Without a limit there is nothing to count down from, as in tmpfs. */
-	EXPECT_EQ(before.f_blocks ? before.f_bfree - 64 : 0, sf.f_bfree);
+	EXPECT_EQ(before.f_blocks ?
+		  before.f_bfree - 64 - overhead_blocks(fd) : 0, sf.f_bfree);
 }
 
 TEST_F(fs, names)

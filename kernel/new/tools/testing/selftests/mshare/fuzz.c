@@ -12,6 +12,7 @@
 #include <malloc.h>
 #include "mshare_test.h"
 #include "container.h"
+#include "cgroup.h"
 #include "io.h"
 #include <linux/memfd.h>
 #include "fuzz.h"
@@ -29,6 +30,7 @@ static const struct fuzz_op ops[] = {
 	{ "close",	4, do_close },
 	{ "unlink",	4, do_unlink },
 	{ "rename",	5, do_rename },
+	{ "link",	4, do_link },
 	{ "linkat",	2, do_linkat },
 	{ "dir",	4, do_dir },
 	{ "readdir",	2, do_readdir },
@@ -67,7 +69,11 @@ static const struct fuzz_op ops[] = {
 	{ "proc",	10, do_proc },
 	{ "pressure",	1, do_pressure },
 	{ "swapoff",	1, do_swapoff },
+	{ "mlockall",	4, do_mlockall },
 	{ "fork",	6, do_fork },
+	{ "mrelease",	4, do_mrelease },
+	{ "lock_other",	4, do_lock_other },
+	{ "reader",	3, do_reader },
 	{ "exit",	1, do_exit },
 	{ "kill",	1, do_kill },
 	{ "pause",	1, do_pause },
@@ -238,13 +244,6 @@ static const char *const fault_setting[][2] = {
 #define REGIONS	"/sys/kernel/mm/mshare/regions"
 #define WINDOWS	"/sys/kernel/mm/mshare/windows"
 
-static long number_in(const char *path)
-{
-	char text[32];
-
-	return read_file(path, text, sizeof(text)) > 0 ? atol(text) : -1;
-}
-
 FIXTURE(fuzz) {
 	size_t unit;
 	struct shared *sh;
@@ -252,7 +251,7 @@ FIXTURE(fuzz) {
 	char swap[64];
 	int workers;
 	pid_t pid[MAX_THREADS / THREADS];
-	long regions, windows, shmem;
+	long regions, windows, shmem, inodes, dying;
 };
 
 static unsigned int from_env(const char *name, unsigned int other)
@@ -377,8 +376,14 @@ FIXTURE_SETUP(fuzz)
 		ASSERT_EQ(0, write_file(fault_setting[i][0],
 					fault_setting[i][1]));
 	}
-	self->regions = number_in(REGIONS);
-	self->windows = number_in(WINDOWS);
+	self->dying = cg_dying();
+	snprintf(text, sizeof(text), "%lu", SMALL_SIZE);
+	ASSERT_EQ(0, cg_create(SMALL));
+	ASSERT_EQ(0, cg_write(SMALL, "memory.max", text));
+	ASSERT_EQ(0, cg_write(SMALL, "memory.swap.max", "0"));
+	self->inodes = used_inodes(MS_DIR);
+	self->regions = file_number(REGIONS);
+	self->windows = file_number(WINDOWS);
 	self->shmem = meminfo_kb("Shmem");
 	mkdir(TMP, 0700);
 	ASSERT_EQ(0, mount("tmpfs", TMP, "tmpfs", 0, "size=128m"));
@@ -434,6 +439,10 @@ FIXTURE_TEARDOWN(fuzz)
 		if (*self->was[i])
 			write_file(setting[i][0], self->was[i]);
 	}
+	EXPECT_EQ(0, cg_remove(SMALL));
+	/* A page in swap, or on its way there, would hold it. */
+	in_child(cg_swap_again, NULL);
+	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
 }
 
 static void tell_where(struct shared *sh, int id)
@@ -492,7 +501,12 @@ static void nothing_left(struct __test_metadata *_metadata,
 	/* Children of those that were killed are being killed as well. */
 	while (wait(NULL) > 0)
 		;
-	EXPECT_EQ(self->windows, number_in(WINDOWS));
+	EXPECT_EQ(self->windows, file_number(WINDOWS));
+	remove_names(MS_DIR "/d0");
+	remove_names(MS_DIR "/d1");
+	remove_names(MS_DIR);
+	EXPECT_EQ(0, used_settle(MS_DIR, 0));
+	EXPECT_EQ(self->inodes, used_inodes(MS_DIR));
 	for (size_t i = 0; i < ARRAY_SIZE(mount_point); i++) {
 		unmount_all(mount_point[i]);
 		EXPECT_EQ(EINVAL, errno) {
@@ -500,7 +514,7 @@ static void nothing_left(struct __test_metadata *_metadata,
 		}
 	}
 	EXPECT_EQ(0, umount(MS_DIR)) TH_LOG("%s", strerror(errno));
-	EXPECT_EQ(self->regions, number_in(REGIONS));
+	EXPECT_EQ(self->regions, file_number(REGIONS));
 
 	for (int i = 0; i < FAMILIES; i++) {
 		for (int o = OBJ_SEALED; o <= OBJ_READ_ONLY; o++) {

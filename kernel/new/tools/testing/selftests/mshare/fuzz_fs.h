@@ -97,14 +97,29 @@ static bool do_rename(struct fz *f)
 				       RENAME_EXCHANGE, RENAME_WHITEOUT };
 	int family = rnd(f, FAMILIES);
 	unsigned int how = PICK(f, flags);
-	bool hard = one_in(f, 3);
 	char from[64], to[64];
 
 	rnd_name(f, family, from);
 	rnd_name(f, family, to);
-	if (hard)
-		return !link(from, to);
 	return !renameat2(AT_FDCWD, from, AT_FDCWD, to, how);
+}
+
+/* Two names of a region, of which mostly one does not stay. */
+static bool do_link(struct fz *f)
+{
+	int family = rnd(f, FAMILIES);
+	unsigned int then = rnd(f, 4);
+	bool room = rnd(f, 2), ok;
+	char from[64], to[64];
+
+	rnd_name(f, family, from);
+	rnd_name(f, family, to);
+	if (room && strcmp(from, to))
+		unlink(to);
+	ok = !link(from, to);
+	if (then)
+		unlink(then == 1 ? from : to);
+	return ok;
 }
 
 /* Gives a file without a name one. */
@@ -135,6 +150,20 @@ static bool do_dir(struct fz *f)
 	default:
 		return !mkdir(name, 0700);
 	}
+}
+
+/* Everything in a directory, but what cannot be removed. */
+static void remove_names(const char *name)
+{
+	DIR *dir = opendir(name);
+	struct dirent *de;
+
+	while (dir && (de = readdir(dir))) {
+		if (unlinkat(dirfd(dir), de->d_name, 0))
+			unlinkat(dirfd(dir), de->d_name, AT_REMOVEDIR);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static bool do_readdir(struct fz *f)

@@ -11,6 +11,7 @@
 #include "mshare_test.h"
 #include "container.h"
 #include <linux/fs.h>
+#include <linux/mempolicy.h>
 #include <poll.h>
 
 #define TMP	"/mnt"
@@ -197,6 +198,7 @@ static const char *const name[] = {
 	"ftruncate(2)",
 };
 
+/* Calls that change the region, or ask about it. */
 static void do_call(int what, int fd, char *base, size_t unit)
 {
 	struct mshare_mapping m;
@@ -213,7 +215,6 @@ static void do_call(int what, int fd, char *base, size_t unit)
 		region_protect(fd, 0, PAGE, PROT_READ);
 		break;
 	case ADVISE:
-		/* Other advice waits as madvise(2) does, to the end. */
 		region_advise(fd, 0, PAGE, MADV_RANDOM);
 		break;
 	case LOCK:
@@ -244,36 +245,147 @@ static void do_call(int what, int fd, char *base, size_t unit)
 	}
 }
 
-/* All at once, so that they wait for each other as well. */
-TEST_F_TIMEOUT(killed, waiting, 400)
+/*
+ * Makes all calls at once, so that they wait for each other as well, and kills
+ * them one by one. How many of them had to wait.
+ */
+static unsigned int kill_all(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(killed) *self,
+			     void (*fn)(int, int, char *, size_t),
+			     const char *const *names, int n)
 {
-	pid_t pid[NR_CALLS];
 	unsigned int waiting = 0;
+	pid_t pid[n];
 	int status;
 
-	for (int i = 0; i < NR_CALLS; i++) {
+	for (int i = 0; i < n; i++) {
 		pid[i] = child();
 		ASSERT_LE(0, pid[i]);
 		if (!pid[i]) {
-			do_call(i, self->fd, self->base, self->unit);
+			fn(i, self->fd, self->base, self->unit);
 			_exit(0);
 		}
 	}
-	for (int i = 0; i < NR_CALLS; i++) {
-		if (!waits(pid[i]))
+	for (int i = 0; i < n; i++) {
+		if (!waits(pid[i])) {
+			TH_LOG("%s does not wait", names[i]);
 			continue;
+		}
 		waiting++;
-		TH_LOG("%s waits", name[i]);
+		TH_LOG("%s waits", names[i]);
 	}
-	for (int i = NR_CALLS - 1; i >= 0; i--) {
+	for (int i = n - 1; i >= 0; i--) {
 		status = -1;
 		kill(pid[i], SIGKILL);
 		EXPECT_EQ(0, gone_within(pid[i], &status, 20)) {
-			TH_LOG("%s cannot be killed", name[i]);
+			TH_LOG("%s cannot be killed", names[i]);
 		}
 	}
+	return waiting;
+}
+
+TEST_F_TIMEOUT(killed, waiting, 400)
+{
 	/* Else nothing has been shown. */
-	EXPECT_LE(6, waiting);
+	EXPECT_LE(6, kill_all(_metadata, self, do_call, name, NR_CALLS));
+	finish(_metadata, self);
+}
+
+enum {
+	LOAD, VM_READ_SELF, VM_READ_OTHER, MEM, MOVE_QUERY, POLICY, BIND,
+	POPULATE, WILLNEED, COLD, MINCORE, ADVISE_WILLNEED, ADVISE_POPULATE,
+	NR_ACCESSES
+};
+
+static const char *const access_name[] = {
+	"a load", "process_vm_readv(2)", "process_vm_readv(2) of another",
+	"/proc/PID/mem", "move_pages(2), a query", "get_mempolicy(2)",
+	"mbind(2)", "MADV_POPULATE_READ", "MADV_WILLNEED", "MADV_COLD",
+	"mincore(2)", "ADVISE, MADV_WILLNEED", "ADVISE, MADV_POPULATE_READ",
+};
+
+static pid_t other;	/* has the window and sleeps */
+
+static void read_memory(pid_t pid, char *at)
+{
+	uint64_t val;
+	struct iovec local = { &val, 8 }, remote = { at, 8 };
+
+	(void)!process_vm_readv(pid, &local, 1, &remote, 1, 0);
+}
+
+/*
+ * Accesses to a page that is not mapped, so that it is looked up, and advice
+ * about pages that are.
+ */
+static void do_access(int what, int fd, char *base, size_t unit)
+{
+	char *hole = base + unit - PAGE;
+	unsigned char vec[NPAGES];
+	unsigned long nodes = 1;
+	int status, mode, mem;
+	void *page = hole;
+	uint64_t val;
+
+	switch (what) {
+	case LOAD:
+		peek(hole);
+		break;
+	case VM_READ_SELF:
+		read_memory(getpid(), hole);
+		break;
+	case VM_READ_OTHER:
+		read_memory(other, hole);
+		break;
+	case MEM:
+		mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+		(void)!pread(mem, &val, sizeof(val), L(hole));
+		break;
+	case MOVE_QUERY:
+		syscall(__NR_move_pages, 0L, 1L, &page, NULL, &status, 0L);
+		break;
+	case POLICY:
+		syscall(__NR_get_mempolicy, &mode, NULL, 0L, hole,
+			(long)MPOL_F_ADDR);
+		break;
+	case BIND:
+		syscall(__NR_mbind, base, NPAGES * PAGE, (long)MPOL_PREFERRED,
+			&nodes, 8L, 0L);
+		break;
+	case POPULATE:
+		madvise(hole, PAGE, MADV_POPULATE_READ);
+		break;
+	case WILLNEED:
+		madvise(base, NPAGES * PAGE, MADV_WILLNEED);
+		break;
+	case COLD:
+		madvise(base, NPAGES * PAGE, MADV_COLD);
+		break;
+	case MINCORE:
+		mincore(base, NPAGES * PAGE, vec);
+		break;
+	case ADVISE_WILLNEED:
+		region_advise(fd, 0, NPAGES * PAGE, MADV_WILLNEED);
+		break;
+	case ADVISE_POPULATE:
+		region_advise(fd, 0, NPAGES * PAGE, MADV_POPULATE_READ);
+		break;
+	}
+}
+
+/* What reaches the region through a window is not less killable. */
+TEST_F_TIMEOUT(killed, accesses, 400)
+{
+	int status;
+
+	other = child();
+	if (!other)
+		pause();
+	/* Some need no more than the lock of a mapping that is at rest. */
+	EXPECT_LE(8, kill_all(_metadata, self, do_access, access_name,
+			      NR_ACCESSES));
+	kill(other, SIGKILL);
+	EXPECT_EQ(0, gone_within(other, &status, 20));
 	finish(_metadata, self);
 }
 

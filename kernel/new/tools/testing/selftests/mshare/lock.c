@@ -5,6 +5,7 @@
 #include "mshare_test.h"
 #include "container.h"
 #include "cgroup.h"
+#include "smaps.h"
 
 #define ON	MSHAREFS_LOCK_ON
 #define OFF	MSHAREFS_LOCK_OFF
@@ -301,6 +302,116 @@ TEST_F(lock, rights)
 	EXPECT_EQ(0, region_stat(fd).locked);
 	EXPECT_EQ(0, peer_stop(&p));
 	EXPECT_EQ(0, peer_stop(&q));
+}
+
+static long op_become(const long *a)
+{
+	if (setgroups(0, NULL) || setresgid(a[0], a[0], a[0]) ||
+	    setresuid(a[0], a[0], a[0]))
+		return -errno;
+	return 0;
+}
+
+/* MAP_LOCKED is for those who may lock, and takes from nobody else's limit. */
+TEST_F(lock, map_locked_rights)
+{
+	struct peer owner = peer_start(_metadata), p = peer_start(_metadata);
+	long before = mlocked();
+	int fd = self->fd;
+
+	ASSERT_EQ(0, region_anon(fd, 0, MIB));
+	fill(self->base, 1, MIB / PAGE);
+	ASSERT_EQ(0, fchown(fd, NOBODY, NOBODY));
+	ASSERT_EQ(0, peer_call(&owner, op_limit, MIB));
+	ASSERT_EQ(0, peer_call(&p, op_limit, 64 * MIB));
+	ASSERT_EQ(0, peer_call(&owner, op_become, NOBODY));
+	ASSERT_EQ(0, peer_call(&p, op_become, 1000));
+
+	/* Beside and over what is there, with another flag and without. */
+	EXPECT_EQ(-EPERM, peer_call(&p, op_map, fd, 4 * MIB, MIB,
+				    ANON | MAP_LOCKED));
+	EXPECT_EQ(-EPERM, peer_call(&p, op_map, fd, 0, MIB,
+				    ANON | MAP_LOCKED));
+	EXPECT_EQ(-EPERM, peer_call(&p, op_map, fd, 4 * MIB, MIB,
+				    ANON | MAP_LOCKED | MAP_POPULATE));
+	EXPECT_EQ(-EPERM, peer_call(&p, op_map, fd, 4 * MIB, MIB,
+				    NOREPLACE | MAP_ANONYMOUS | MAP_LOCKED));
+	EXPECT_EQ(MAPERR, peek(self->base + 4 * MIB));
+	EXPECT_EQ(MIB, region_mapped(fd, 0, self->size, NULL));
+	EXPECT_EQ(MIB, region_stat(fd).resident);
+	EXPECT_EQ(0, region_stat(fd).locked);
+	EXPECT_EQ(0, damaged(self->base, 1, MIB / PAGE));
+	EXPECT_EQ(before, mlocked_settles(before));
+	/* What it does without locking is another matter. */
+	EXPECT_EQ(0, peer_call(&p, op_map, fd, 4 * MIB, MIB, ANON));
+
+	/* All of the owner's limit is left. */
+	EXPECT_EQ(0, peer_call(&owner, op_map, fd, 8 * MIB, MIB,
+			       ANON | MAP_LOCKED));
+	EXPECT_EQ(MIB, region_stat(fd).locked);
+	EXPECT_EQ(-EPERM, peer_call(&p, op_map, fd, 16 * MIB, PAGE,
+				    ANON | MAP_LOCKED));
+	EXPECT_EQ(MIB, region_stat(fd).locked);
+	EXPECT_EQ(0, peer_stop(&owner));
+	EXPECT_EQ(0, peer_stop(&p));
+	/* CAP_IPC_LOCK: whoever owns it, and without a limit. */
+	EXPECT_EQ(0, region_map(fd, 16 * MIB, PAGE, RW, ANON | MAP_LOCKED, -1,
+				0));
+}
+
+#define LOCKALL	(4 * MIB)
+
+/*
+ * mlockall(2) of the process brings into a window what it brings into other
+ * shared memory: all that is mapped, but nothing when it is to be locked as it
+ * comes in.
+ */
+TEST_F(lock, mlockall_on_fault)
+{
+	int object = memfd_create("plain", MFD_CLOEXEC);
+	char *plain;
+
+	ASSERT_EQ(0, ftruncate(object, LOCKALL));
+	plain = ms_map(object, LOCKALL, RW);
+	ASSERT_NE(MAP_FAILED, plain);
+	ASSERT_EQ(0, region_anon(self->fd, 0, LOCKALL));
+	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_ONFAULT));
+	EXPECT_EQ(0, pages_in_core(plain, LOCKALL / PAGE));
+	EXPECT_EQ(0, region_stat(self->fd).resident);
+	ASSERT_EQ(0, munlockall());
+	ASSERT_EQ(0, munmap(self->base, self->size));
+
+	/* Windows that come later. */
+	ASSERT_EQ(0, mlockall(MCL_FUTURE | MCL_ONFAULT));
+	self->base = ms_map(self->fd, self->size, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	EXPECT_EQ(0, region_stat(self->fd).resident);
+	ASSERT_EQ(0, munlockall());
+	ASSERT_EQ(0, munmap(self->base, self->size));
+	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+	self->base = ms_map(self->fd, self->size, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	EXPECT_EQ(0, region_stat(self->fd).resident);
+	fill(self->base, 1, 4);
+	EXPECT_EQ(4 * PAGE, region_stat(self->fd).resident);
+	EXPECT_EQ(0, region_stat(self->fd).locked);
+	ASSERT_EQ(0, munlockall());
+
+	/* Without MCL_ONFAULT all of it comes in, now and later. */
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	EXPECT_EQ(LOCKALL / PAGE, pages_in_core(plain, LOCKALL / PAGE));
+	EXPECT_EQ(LOCKALL, region_stat(self->fd).resident);
+	EXPECT_EQ(0, region_stat(self->fd).locked);
+	ASSERT_EQ(0, munlockall());
+	ASSERT_EQ(0, munmap(self->base, self->size));
+	ASSERT_EQ(0, region_anon(self->fd, 0, LOCKALL));
+	EXPECT_EQ(0, region_stat(self->fd).resident);
+	ASSERT_EQ(0, mlockall(MCL_FUTURE));
+	self->base = ms_map(self->fd, self->size, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	EXPECT_EQ(LOCKALL, region_stat(self->fd).resident);
+	ASSERT_EQ(0, munlockall());
+	close(object);
 }
 
 TEST_F(lock, not_evicted)

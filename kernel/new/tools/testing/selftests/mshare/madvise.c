@@ -7,6 +7,7 @@
 #include "container.h"
 #include "objects.h"
 #include "smaps.h"
+#include <pthread.h>
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -313,6 +314,217 @@ TEST_F(madvise, several_windows)
 	EXPECT_TRUE(smaps_flag(at + 2 * self->unit, "nh"));
 	unchanged(_metadata, self);
 	close(fd);
+}
+
+#define LAYOUT	24UL	/* pages */
+
+/*
+ * The same in a region and in ordinary memory: memory, a hole, memory that is
+ * read-only, none that can be accessed, and a file that ends half-way.
+ */
+static const struct {
+	unsigned int at, pages;
+	int prot;
+	bool file;
+} part[] = {
+	{ 0, 4, RW, false },
+	{ 8, 4, PROT_READ, false },
+	{ 12, 4, PROT_NONE, false },
+	{ 16, 8, RW, true },
+};
+
+static int region_layout(struct __test_metadata *_metadata, const char *path,
+			 size_t unit)
+{
+	int fd = ms_container(_metadata, path, unit), object;
+
+	object = ms_memfd(_metadata, 2, 4);
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		int flags = part[i].file ? FIXED : ANON;
+
+		ASSERT_EQ(0, region_map(fd, part[i].at * PAGE,
+					part[i].pages * PAGE, part[i].prot,
+					flags, part[i].file ? object : -1, 0));
+	}
+	close(object);
+	return fd;
+}
+
+static char *plain_layout(struct __test_metadata *_metadata, int prot)
+{
+	int object = ms_memfd(_metadata, 2, 4);
+	char *at = mmap(NULL, LAYOUT * PAGE, PROT_NONE, MAP_PRIVATE |
+			MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, at);
+	ASSERT_EQ(0, munmap(at, LAYOUT * PAGE));
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		int flags = part[i].file ? NOREPLACE :
+					   NOREPLACE | MAP_ANONYMOUS;
+		char *p = mmap(at + part[i].at * PAGE, part[i].pages * PAGE,
+			       part[i].prot & prot, flags,
+			       part[i].file ? object : -1, 0);
+
+		ASSERT_EQ(at + part[i].at * PAGE, p);
+	}
+	close(object);
+	return at;
+}
+
+static int populate(char *at, unsigned long pages, int advice)
+{
+	return madvise(at, pages * PAGE, advice) ? errno : 0;
+}
+
+static bool forbids(int prot, int advice)
+{
+	return !(prot & (advice == MADV_POPULATE_WRITE ? PROT_WRITE :
+							 PROT_READ));
+}
+
+/*
+ * What cannot be brought in has the error that it has in ordinary memory, with
+ * every window: the mapping is the same there with what the window permits.
+ */
+TEST_F(madvise, populate_errors)
+{
+	const int advice[] = { MADV_POPULATE_READ, MADV_POPULATE_WRITE };
+	const int prot[] = { RW, PROT_READ, PROT_NONE };
+	int fd = region_layout(_metadata, MS_DIR "/b", self->unit);
+	char *win, *plain;
+
+	for (size_t p = 0; p < ARRAY_SIZE(prot); p++) {
+		win = ms_map(fd, self->unit, prot[p]);
+		ASSERT_NE(MAP_FAILED, win);
+		plain = plain_layout(_metadata, prot[p]);
+		for (unsigned long i = 0; i < 2 * LAYOUT * LAYOUT; i++) {
+			int adv = advice[i % 2], want, is;
+			unsigned long at = i / 2 / LAYOUT;
+			unsigned long pages = 1 + i / 2 % LAYOUT;
+
+			if (at + pages > LAYOUT)
+				continue;
+			/* The window comes first, also in front of a hole. */
+			want = forbids(prot[p], adv) ? EINVAL :
+			       populate(plain + at * PAGE, pages, adv);
+			is = populate(win + at * PAGE, pages, adv);
+			EXPECT_EQ(want, is) {
+				TH_LOG("%lu pages at %lu, prot %d, advice %d: %s, not %s",
+				       pages, at, prot[p], adv, strerror(is),
+				       strerror(want));
+			}
+		}
+		ASSERT_EQ(0, munmap(plain, LAYOUT * PAGE));
+		ASSERT_EQ(0, munmap(win, self->unit));
+	}
+
+	/* In words: */
+	win = ms_map(fd, self->unit, RW);
+	ASSERT_NE(MAP_FAILED, win);
+	EXPECT_EQ(0, populate(win, 4, MADV_POPULATE_WRITE));
+	EXPECT_EQ(0, populate(win + 16 * PAGE, 4, MADV_POPULATE_WRITE));
+	EXPECT_EQ(ENOMEM, populate(win + 4 * PAGE, 1, MADV_POPULATE_READ));
+	EXPECT_EQ(ENOMEM, populate(win + 4 * PAGE, 1, MADV_POPULATE_WRITE));
+	EXPECT_EQ(0, populate(win + 8 * PAGE, 4, MADV_POPULATE_READ));
+	EXPECT_EQ(EINVAL, populate(win + 8 * PAGE, 4, MADV_POPULATE_WRITE));
+	EXPECT_EQ(EINVAL, populate(win + 12 * PAGE, 1, MADV_POPULATE_READ));
+	EXPECT_EQ(EFAULT, populate(win + 20 * PAGE, 1, MADV_POPULATE_READ));
+	/* What the window forbids, whatever is mapped there. */
+	EXPECT_EQ(0, mprotect(win, self->unit, PROT_READ));
+	EXPECT_EQ(EINVAL, populate(win, 4, MADV_POPULATE_WRITE));
+	EXPECT_EQ(0, populate(win, 4, MADV_POPULATE_READ));
+	EXPECT_EQ(0, munmap(win, self->unit));
+	/* The pages in front of the first hole are brought in. */
+	ASSERT_EQ(0, region_advise(fd, 0, 4 * PAGE, MADV_REMOVE));
+	ASSERT_EQ(8, resident(fd));
+	win = ms_map(fd, self->unit, RW);
+	EXPECT_EQ(ENOMEM, populate(win, self->unit / PAGE,
+				   MADV_POPULATE_READ));
+	EXPECT_EQ(12, resident(fd));
+	close(fd);
+}
+
+struct remapper {
+	char *at;		/* ordinary memory, PIECES pages */
+	int stop;
+	unsigned long rounds;
+};
+
+#define PIECES	64UL
+
+/* The pieces of memory begin and end elsewhere each time. */
+static void *remap_pieces(void *arg)
+{
+	const int prot[] = { RW, PROT_READ, PROT_NONE };
+	struct remapper *r = arg;
+	unsigned int seed = 1;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		unsigned long at = rand_r(&seed) / 8 % PIECES;
+		unsigned long n = 1 + rand_r(&seed) / 8 % (PIECES - at);
+		int p = prot[rand_r(&seed) / 8 % 3];
+
+		switch (rand_r(&seed) / 8 % 4) {
+		case 0:
+			munmap(r->at + at * PAGE, n * PAGE);
+			break;
+		case 1:
+			mprotect(r->at + at * PAGE, n * PAGE, p);
+			break;
+		default:
+			/* Nothing else can have come there meanwhile. */
+			mmap(r->at + at * PAGE, n * PAGE, p, MAP_PRIVATE |
+			     MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		}
+		r->rounds++;
+	}
+	return NULL;
+}
+
+/*
+ * The lock of the process is dropped for the region: what comes after the
+ * window is looked up again, as it may have become something else.
+ */
+TEST_F(madvise, memory_behind_is_remapped)
+{
+	const int advice[] = { MADV_NOHUGEPAGE, MADV_HUGEPAGE, MADV_COLD,
+			       MADV_WILLNEED };
+	const size_t unit = self->unit;
+	struct remapper r = { 0 };
+	time_t end = time(NULL) + 3;
+	unsigned long rounds = 0;
+	pthread_t thread;
+	char *at;
+
+	at = mmap(NULL, 3 * unit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		  MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, at);
+	at = (char *)((L(at) + unit - 1) & -unit);
+	ASSERT_EQ(at, mmap(at, unit, RW, FIXED, self->fd, 0));
+	r.at = at + unit;
+	/* What the thread unmaps, no allocation of the C library must get. */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, remap_pieces, &r));
+	while (time(NULL) < end) {
+		for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
+			size_t len = (1 + rounds % (2 * PIECES)) * PAGE;
+			int ret = madvise(at + unit - PAGE, len + PAGE,
+					  advice[i]);
+
+			/* Holes are told, and nothing else can go wrong. */
+			EXPECT_TRUE(!ret || errno == ENOMEM) {
+				TH_LOG("advice %d: %s", advice[i],
+				       strerror(errno));
+			}
+		}
+		rounds++;
+	}
+	r.stop = 1;
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_LT(10, rounds);
+	EXPECT_LT(10, r.rounds);
+	/* It was about advice: the region is as it was. */
+	EXPECT_EQ(0, damaged(at, 1, NPAGES));
+	unchanged(_metadata, self);
 }
 
 TEST_HARNESS_MAIN

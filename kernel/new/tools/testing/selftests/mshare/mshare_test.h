@@ -49,6 +49,10 @@
 #define BUS_END			PROBE(SIGBUS, BUS_ADRERR)
 #define PROBE_ELSEWHERE		0x10000
 
+#ifndef __NR_process_mrelease
+#define __NR_process_mrelease	448
+#endif
+
 /* Threads probe, too. */
 static __thread sigjmp_buf probe_env;
 static __thread volatile void *volatile probe_at;
@@ -175,6 +179,14 @@ static inline ssize_t read_file(const char *path, char *buf, size_t size)
 	buf[len] = 0;
 	close(fd);
 	return n < 0 ? n : (ssize_t)len;
+}
+
+/* The number that a file consists of, -1 when there is none. */
+static inline long file_number(const char *path)
+{
+	char text[64];
+
+	return read_file(path, text, sizeof(text)) > 0 ? atol(text) : -1;
 }
 
 /* The number after @field at the start of a line, -1 when there is none. */
@@ -473,6 +485,28 @@ static inline long op_fill(const long *a)
 {
 	fill((char *)a[0], a[1], a[2]);
 	return 0;
+}
+
+/*
+ * Writes fill()'s pattern 1 into the word at a[0] and at every a[1] bytes after
+ * it, a[2] words in all; reads the words when a[3]. How many times it did that
+ * before it got SIGBUS, or minus how another access ended.
+ */
+static inline long op_touch(const long *a)
+{
+	uint64_t val;
+	long i;
+	int how;
+
+	for (i = 0; i < a[2]; i++) {
+		char *at = (char *)a[0] + i * a[1];
+
+		how = a[3] ? probe_read(at, &val) :
+			     probe_write(at, pattern(1, i));
+		if (how)
+			return how == BUS_END ? i : -how;
+	}
+	return i;
 }
 
 static inline long op_unprivileged(const long *a)

@@ -234,9 +234,16 @@ TEST_F_TIMEOUT(objects, truncated_watched, 300)
 	watchers_stop(_metadata, w, p);
 }
 
+/* The object is memory: to read a hole of it takes a page of memory. */
+static bool is_memory(enum kind kind)
+{
+	return kind != EXT4 && kind != DAX_FILE;
+}
+
 /* A hole punched into the file is one in all windows. */
 TEST_F(objects, hole_punched)
 {
+	const int hole = is_memory(variant->kind) ? BUS_END : 0;
 	const size_t page = self->page;
 
 	fill_pages(self->at, page, 1);
@@ -254,8 +261,9 @@ TEST_F(objects, hole_punched)
 	/* The same through the region. */
 	ASSERT_EQ(0, region_advise(self->fd, self->offset + 5 * page, page,
 				   MADV_REMOVE));
-	EXPECT_EQ(0, load(self->ro + 5 * page));
+	EXPECT_EQ(hole, peek(self->ro + 5 * page));
 	EXPECT_EQ(0, peer_call(&self->p, op_load, self->other + 5 * page));
+	EXPECT_EQ(0, load(self->ro + 5 * page));
 	EXPECT_EQ(0, bad_pages(self->at, page, 1, 6, NPAGES));
 	EXPECT_EQ(0, file_load(self->object, 5 * page / PAGE));
 }

@@ -9,6 +9,7 @@
 #include "mshare_test.h"
 #include "container.h"
 #include "cgroup.h"
+#include "kmsg.h"
 #include <sys/ptrace.h>
 
 #define MAKER	"mshare-maker"
@@ -53,9 +54,8 @@ FIXTURE_SETUP(oom)
 	}
 	ASSERT_EQ(0, peer_call(&self->maker, op_victim, L(MAKER)));
 	/* What the kernel says from here on. */
-	self->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	self->log = kmsg_open();
 	ASSERT_LE(0, self->log);
-	lseek(self->log, 0, SEEK_END);
 }
 
 FIXTURE_TEARDOWN(oom)
@@ -72,65 +72,10 @@ FIXTURE_TEARDOWN(oom)
 
 #define MAKE() peer_call(&self->maker, op_new, L(MS_DIR "/a"), self->unit)
 
-static long cg_events(const char *name, const char *what)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), CG_ROOT "/%s/memory.events", name);
-	return file_field(path, what);
-}
-
-/* For peers: writes pages at a[0] until it cannot; how many, if by @a[1]. */
-static long op_fill_up(const long *a)
-{
-	long i;
-
-	for (i = 0; i < a[2]; i++) {
-		int how = probe_write((char *)a[0] + i * PAGE, pattern(1, i));
-
-		if (how)
-			return how == a[1] ? i : -how;
-	}
-	return i;
-}
-
-/* The line of the log with @what in it, without what is before that. */
-static char *said(const char *log, const char *what)
-{
-	static char line[1024];
-	const char *at = strstr(log, what);
-
-	if (!at)
-		return NULL;
-	snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
-	return line;
-}
-
-static char *read_kmsg(int fd)
-{
-	static char text[1 << 17];
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < sizeof(text) - 9000 &&
-	       ((n = read(fd, text + len, 8192)) > 0 ||
-		(n < 0 && errno == EPIPE)))
-		len += n > 0 ? n : 0;
-	text[len] = 0;
-	return text;
-}
-
-static long number_after(const char *line, const char *what)
-{
-	const char *at = line ? strstr(line, what) : NULL;
-
-	return at ? strtol(at + strlen(what), NULL, 10) : -1;
-}
-
 /*
- * The one who fills the region is elsewhere: killing somebody does not help,
- * and nobody can be made to wait for ever. It is SIGBUS, as when a file system
- * is full, and everything else goes on.
+ * The process that fills the region is in another cgroup than the creator: the
+ * creator must not be killed for it, and the process cannot wait for ever. It
+ * gets SIGBUS, as when a file system is full, and everything else goes on.
  */
 TEST_F(oom, limit_reached_from_elsewhere)
 {
@@ -140,15 +85,13 @@ TEST_F(oom, limit_reached_from_elsewhere)
 	int fd;
 
 	ASSERT_LT(0, MAKE());
-	/* Else it would be killed, which is the next test. */
-	EXPECT_EQ(0, peer_stop(&self->maker));
 	base = peer_attach(&self->user, MS_DIR "/a", O_RDWR, RW);
 	ASSERT_LT(0, base);
-	pages = peer_call(&self->user, op_fill_up, base, BUS_END, max);
+	pages = peer_call(&self->user, op_touch, base, PAGE, max);
 	EXPECT_LT(0, pages);
 	EXPECT_GE(LIMIT / PAGE, pages);
-	/* But for page tables and what CPUs have in stock, it was full. */
-	EXPECT_LE((LIMIT - MIB) / PAGE, pages);
+	/* Full, but for page tables, the creator and what CPUs have in stock. */
+	EXPECT_LE((LIMIT - 2 * MIB) / PAGE, pages);
 	EXPECT_GE(LIMIT, cg_number(MAKER, "memory.peak"));
 	EXPECT_EQ(0, cg_events(MAKER, "oom_kill"));
 	EXPECT_EQ(0, peer_call(&self->user, op_damaged, base, 1, pages));
@@ -157,13 +100,15 @@ TEST_F(oom, limit_reached_from_elsewhere)
 
 	/* More room, and it goes on where it was. */
 	ASSERT_EQ(0, cg_write(MAKER, "memory.max", "24M"));
-	more = peer_call(&self->user, op_fill_up, base, BUS_END, max);
+	more = peer_call(&self->user, op_touch, base, PAGE, max);
 	EXPECT_LE(pages + L(7 * MIB / PAGE), more);
 	fd = open(MS_DIR "/a", O_RDWR | O_CLOEXEC);
 	st = region_stat(fd);
 	EXPECT_EQ(more * L(PAGE), L(st.resident));
 	close(fd);
+	EXPECT_EQ(0, cg_events(MAKER, "oom_kill"));
 	EXPECT_EQ(0, cg_events(USER, "oom_kill"));
+	EXPECT_EQ(0, peer_stop(&self->maker));
 }
 
 /*
@@ -178,14 +123,14 @@ TEST_F(oom, report)
 
 	base = MAKE();
 	ASSERT_LT(0, base);
-	EXPECT_EQ(LONG_MIN, peer_call(&self->maker, op_fill_up, base, BUS_END,
+	EXPECT_EQ(LONG_MIN, peer_call(&self->maker, op_touch, base, PAGE,
 				      2 * LIMIT / PAGE));
 	status = peer_stop(&self->maker);
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 	EXPECT_EQ(1, cg_events(MAKER, "oom_kill"));
 
-	log = read_kmsg(self->log);
-	line = said(log, VICTIM " invoked oom-killer");
+	log = kmsg_read(self->log);
+	line = kmsg_line(log, VICTIM " invoked oom-killer");
 	EXPECT_NE(NULL, line);
 	/* The cgroup: nearly all of it is shared memory, with few tables. */
 	n = number_after(log, "\n shmem ");
@@ -194,7 +139,7 @@ TEST_F(oom, report)
 	EXPECT_LE(L(LIMIT - 2 * MIB), n);
 	EXPECT_GE(L(LIMIT), n);
 	snprintf(text, sizeof(text), "task=" VICTIM ",pid=%ld", pid);
-	line = said(log, "oom-kill:constraint=CONSTRAINT_MEMCG");
+	line = kmsg_line(log, "oom-kill:constraint=CONSTRAINT_MEMCG");
 	ASSERT_NE(NULL, line);
 	EXPECT_NE(NULL, strstr(line, "oom_memcg=/" MAKER));
 	EXPECT_NE(NULL, strstr(line, "task_memcg=/" MAKER));
@@ -203,7 +148,7 @@ TEST_F(oom, report)
 	}
 	/* The victim: the window is seen, the region's memory is not its. */
 	snprintf(text, sizeof(text), "Killed process %ld (" VICTIM ")", pid);
-	line = said(log, text);
+	line = kmsg_line(log, text);
 	ASSERT_NE(NULL, line);
 	EXPECT_LE(L(self->unit / 1024), number_after(line, "total-vm:"));
 	EXPECT_EQ(0, number_after(line, "shmem-rss:"));
@@ -219,15 +164,40 @@ TEST_F(oom, report)
 	EXPECT_EQ(0, peer_call(&self->user, op_damaged, base, 1, n));
 }
 
-/* For peers: private memory of a[0] bytes, all touched; its address. */
-static long op_private(const long *a)
-{
-	char *at = mmap(NULL, a[0], RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#define OUTER	"mshare-outer"
 
-	if (at == MAP_FAILED)
-		return -errno;
-	fill(at, 3, a[0] / PAGE);
-	return L(at);
+/*
+ * The cgroup that is full is one that the creator's and the user's are both in:
+ * it is the user's own limit, and the OOM killer goes through that cgroup.
+ */
+TEST_F(oom, limit_of_both)
+{
+	char limit[32];
+	long base;
+
+	snprintf(limit, sizeof(limit), "%lu", LIMIT);
+	ASSERT_EQ(0, cg_create(OUTER));
+	ASSERT_EQ(0, cg_write(OUTER, "cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, cg_write(OUTER, "memory.max", limit));
+	ASSERT_EQ(0, cg_write(OUTER, "memory.swap.max", "0"));
+	ASSERT_EQ(0, cg_create(OUTER "/maker"));
+	ASSERT_EQ(0, cg_create(OUTER "/user"));
+	ASSERT_EQ(0, peer_call(&self->maker, op_enter, L(OUTER "/maker")));
+	ASSERT_EQ(0, peer_call(&self->user, op_victim, L(OUTER "/user")));
+	ASSERT_LT(0, MAKE());
+	base = peer_attach(&self->user, MS_DIR "/a", O_RDWR, RW);
+	ASSERT_LT(0, base);
+	EXPECT_EQ(LONG_MIN, peer_call(&self->user, op_touch, base, PAGE,
+				      2 * LIMIT / PAGE));
+	EXPECT_EQ(SIGKILL, WTERMSIG(peer_stop(&self->user)));
+	EXPECT_LE(1, cg_events(OUTER, "oom_kill"));
+	peer_stop(&self->maker);
+	EXPECT_EQ(0, unlink(MS_DIR "/a"));
+	cg_empty(OUTER "/maker");
+	cg_empty(OUTER "/user");
+	EXPECT_EQ(0, cg_remove(OUTER "/maker"));
+	EXPECT_EQ(0, cg_remove(OUTER "/user"));
+	EXPECT_EQ(0, cg_remove(OUTER));
 }
 
 /* What the user has in the region, and the page of the table for its link. */
@@ -276,10 +246,6 @@ TEST_F(oom, killed_user)
 	EXPECT_EQ(0, peer_call(&self->maker, op_damaged, base, 1, NPAGES));
 	close(fd);
 }
-
-#ifndef __NR_process_mrelease
-#define __NR_process_mrelease 448
-#endif
 
 /*
  * The OOM reaper takes the memory of a process that is being killed and cannot

@@ -70,6 +70,9 @@ static void check_page(struct worker *w, struct window *win, int u,
 	uint64_t val, want = content(win->id, u * NPAGES + page);
 	int how = probe_read(at, &val);
 
+	/* A page that nobody has written, read by a file that cannot write. */
+	if (how == BUS_END && page && !win->writable)
+		return;
 	if (how)
 		WRONG("read of unit %d page %lu: %#x", u, page, how);
 	if (val != want && (val || !page))

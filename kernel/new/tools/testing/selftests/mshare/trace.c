@@ -48,10 +48,10 @@ static char *event(const char *name, unsigned long ino, const char *what)
 
 static long counter(const char *name)
 {
-	char path[128], text[64];
+	char path[128];
 
 	snprintf(path, sizeof(path), COUNTERS "%s", name);
-	return read_file(path, text, sizeof(text)) > 0 ? atol(text) : -1;
+	return file_number(path);
 }
 
 FIXTURE_SETUP(trace)
