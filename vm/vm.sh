@@ -4,8 +4,9 @@
 # vm/vm.sh [options] [-- PROGRAM ARGS]: boot a built kernel in QEMU, run PROGRAM
 # in it as root, and exit with its status. See usage() for the options.
 #
-# Statuses that are not the program's: 124 time is up, 125 the machine could not
-# be started, 126 the kernel complained, 127 the machine was lost.
+# Statuses that are not the program's: 123 the machine did not boot, 124 time is
+# up, 125 the machine could not be started, 126 the kernel complained, 127 the
+# machine was lost.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,7 +29,8 @@ usage() {
 	  --numa N        spread memory and processors over N nodes
 	  --out DIR       directory of the host, writable, /out in the guest
 	  --env NAME=VAL  set a variable for PROGRAM; several are allowed
-	  --timeout S     give up after S seconds, default 1800 (shell: never)
+	  --timeout S     give up after S seconds, default 1800 (shell: never);
+	                  on booting, after 600
 	  --log FILE      write the console to FILE, default build/vm/console.log
 	  --allow-oom     the OOM killer's lines are expected
 	  --allow REGEX   lines of the log that match are expected
@@ -137,9 +139,10 @@ fi
 
 # ------------------------------------------------- what this run leaves behind
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/mshare-vm.XXXXXX")
-qemu=
+qemu='' watch=''
 # shellcheck disable=SC2317 # called by the trap
 finish() {
+	[ -z "$watch" ] || kill "$watch" 2>/dev/null || :
 	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || :
 	rm -rf "$tmp"
 }
@@ -265,6 +268,20 @@ set -- qemu-system-x86_64 -M "$machine" -cpu max $qemu_args "$@" \
 	-fsdev "local,id=host,path=$tmp/host,security_model=none" \
 	-device virtio-9p-pci,fsdev=host,mount_tag=host
 
+# end_slow_boot PID: end the machine if it has not come to its program in time.
+boot_seconds=600
+end_slow_boot() {
+	left=$boot_seconds
+	until [ -f "$tmp/host/started" ]; do
+		if [ "$left" -eq 0 ]; then
+			kill "$1" 2>/dev/null || :
+			break
+		fi
+		left=$((left - 1))
+		sleep 1
+	done
+}
+
 status=0
 if [ "$tty" = yes ]; then
 	"$@" || status=$?
@@ -272,8 +289,12 @@ if [ "$tty" = yes ]; then
 else
 	timeout -k 5 "$timeout" "$@" </dev/null 2>"$tmp/qemu.err" &
 	qemu=$!
+	end_slow_boot "$qemu" </dev/null >/dev/null 2>&1 &
+	watch=$!
 	wait "$qemu" || status=$?
 	qemu=
+	kill "$watch" 2>/dev/null || :
+	watch=
 	cat "$tmp/qemu.err" >&2
 fi
 
@@ -288,16 +309,23 @@ result=lost
 splats=0
 "$top/vm/splats" --allow "$allow" "$console" >&2 || splats=$?
 
-if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
-	echo "mshare: vm: no end after $timeout s; end of $log:" >&2
+end_of_log() {
+	echo "mshare: vm: $1; end of $log:" >&2
 	tail -n 30 "$console" >&2
+}
+
+if [ ! -s "$console" ] && [ "$status" -eq 1 ]; then
+	die "QEMU did not start"
+elif [ ! -f "$tmp/host/started" ]; then
+	# Whatever it was, the program has nothing to do with it.
+	end_of_log "the machine did not boot (QEMU ended with $status)"
+	exit 123
+elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+	end_of_log "no end after $timeout s"
 	exit 124
 elif [ "$status" -ne 85 ] || [ "${result%% *}" != "$nonce" ]; then
 	# 85 is what the guest's last write makes of QEMU's own status.
-	[ "$splats" -ne 0 ] || {
-		echo "mshare: vm: the machine was lost (QEMU ended with $status); end of $log:" >&2
-		tail -n 30 "$console" >&2
-	}
+	[ "$splats" -ne 0 ] || end_of_log "the machine was lost (QEMU ended with $status)"
 	exit 127
 elif [ "$splats" -ne 0 ]; then
 	exit 126
