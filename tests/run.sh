@@ -161,6 +161,43 @@ run_host() {
 	count "$logs/host.count"
 }
 
+# boot NAME OPTIONS: ./run vm, its logs and its status in files of that name. A
+# machine that does not boot has tested nothing: it gets a second try.
+boot() {
+	name=$1
+	shift
+	rm -f "$logs/$name.boot.err" "$logs/$name.boot.console"
+	status=0
+	./run vm --no-build --log "$logs/$name.console" "$@" 2>"$logs/$name.err" || status=$?
+	if [ "$status" -eq 123 ]; then
+		mv "$logs/$name.err" "$logs/$name.boot.err"
+		mv "$logs/$name.console" "$logs/$name.boot.console"
+		status=0
+		./run vm --no-build --log "$logs/$name.console" "$@" 2>"$logs/$name.err" ||
+			status=$?
+	fi
+	[ "$status" -ne 123 ] || echo "@noboot"
+	echo "$status" >"$logs/$name.status"
+}
+
+# boot_failures WHERE NAME: a first try that failed is no failure, and is told.
+boot_failures() {
+	[ -f "$logs/$2.boot.err" ] || return 0
+	echo "# $1: the machine did not boot at the first try:"
+	sed "s/^/#   /; s/$2\.console/$2.boot.console/" "$logs/$2.boot.err"
+}
+
+# bad_end WHERE NAME STATUS: the machine, or its kernel, did not do its part.
+bad_end() {
+	failed=$((failed + 1))
+	if [ "$3" -eq 123 ]; then
+		echo "not ok $((passed + failed)) - $1 - the machine did not boot"
+	else
+		echo "not ok $((passed + failed)) - $1 kernel log # status $3"
+	fi
+	sed 's/^/#   /' "$logs/$2.err"
+}
+
 # run_config FLAVOUR LA57, or "numa": la57 and two nodes
 run_config() {
 	specs=$(plan "$1" "$2")
@@ -182,18 +219,14 @@ run_config() {
 	echo "# $where: $suites"
 
 	# shellcheck disable=SC2086 # several words
-	{
-		status=0
-		./run vm --no-build --flavour "$1" --mem 3G --cpus 4 --swap 512M --disk 64M \
-			--pmem 256M \
-			${append:+--append "$append"} $extra --timeout "$limit" \
-			--allow 'ut of memory: Killed process [0-9]+ [(]mshare-victim[)]' \
-			--allow 'cgroup out of memory: Killed process [0-9]+ [(]postgres[)]' \
-			--log "$logs/$name.console" -- \
-			tests/guest-suite.sh "$bin" $specs 2>"$logs/$name.err" || status=$?
-		echo "$status" >"$logs/$name.status"
-	} | tee "$log" | results "$where" "$suites" "$absent" "$logs/$name.count"
+	boot "$name" --flavour "$1" --mem 3G --cpus 4 --swap 512M --disk 64M --pmem 256M \
+		${append:+--append "$append"} $extra --timeout "$limit" \
+		--allow 'ut of memory: Killed process [0-9]+ [(]mshare-victim[)]' \
+		--allow 'cgroup out of memory: Killed process [0-9]+ [(]postgres[)]' \
+		-- tests/guest-suite.sh "$bin" $specs |
+		tee "$log" | results "$where" "$suites" "$absent" "$logs/$name.count"
 	count "$logs/$name.count"
+	boot_failures "$where" "$name"
 
 	# The kernel's log, leaks that kmemleak found, and a machine that was lost.
 	read -r status <"$logs/$name.status"
@@ -203,9 +236,7 @@ run_config() {
 		# What is no failure, and should be known.
 		sed -n 's/^--- /#   /p' "$logs/$name.err"
 	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $where kernel log # status $status"
-		sed 's/^/#   /' "$logs/$name.err"
+		bad_end "$where" "$name" "$status"
 	fi
 }
 
@@ -235,17 +266,12 @@ run_mm() {
 	fi
 	for flavour in off release; do
 		echo "# $flavour/la57: mm selftests"
-		status=0
-		./run vm --no-build --flavour "$flavour" --mem 3G --cpus 4 --swap 512M --timeout 3000 \
-			--allow-oom --log "$logs/mm-$flavour.console" -- \
-			tests/mm-selftests.sh "$bin/mm" >"$logs/mm-$flavour.log" \
-			2>"$logs/mm-$flavour.err" || status=$?
+		boot "mm-$flavour" --flavour "$flavour" --mem 3G --cpus 4 --swap 512M \
+			--timeout 3000 --allow-oom -- \
+			tests/mm-selftests.sh "$bin/mm" >"$logs/mm-$flavour.log"
+		boot_failures "$flavour/la57 mm" "mm-$flavour"
 		tr -d '\r' <"$logs/mm-$flavour.log" | sed -n 's/^@mm //p' >"$logs/mm-$flavour.result"
-		if [ "$status" -ne 0 ]; then
-			failed=$((failed + 1))
-			echo "not ok $((passed + failed)) - $flavour/la57 mm kernel log # status $status"
-			sed 's/^/#   /' "$logs/mm-$flavour.err"
-		fi
+		[ "$status" -eq 0 ] || bad_end "$flavour/la57 mm" "mm-$flavour" "$status"
 	done
 	while read -r what seconds program; do
 		[ "$what" = run ] || continue

@@ -9,6 +9,7 @@
 # The last line, "@ PASSED FAILED", is for the caller.
 
 BEGIN {
+	why = "did not run"
 	while ((getline line < skips) > 0) {
 		if (line ~ /^[ \t]*(#|$)/)
 			continue
@@ -83,6 +84,11 @@ function close_suite(status, seconds) {
 	next
 }
 
+/^@noboot$/ {
+	why = "the machine did not boot"
+	next
+}
+
 /^@done$/ { next }
 
 suite != "" && /^1\.\.[0-9]+/ {
@@ -137,7 +143,7 @@ END {
 		result(0, suite ".end", " # the machine ended in the middle")
 	for (i = 1; i <= wanted; i++) {
 		if (!ended[name_of[i]] && name_of[i] != suite)
-			result(0, name_of[i] ".run", " # did not run")
+			result(0, name_of[i] ".run", " # " why)
 	}
 	print "@ " passed + 0 " " failed + 0
 }
