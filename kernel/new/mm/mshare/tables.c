@@ -31,9 +31,9 @@
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 
-#include <asm/pgalloc.h>
 #include <asm/tlb.h>
 
 #include "internal.h"
