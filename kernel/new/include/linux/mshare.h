@@ -82,7 +82,8 @@ unsigned long mshare_task_address(struct task_struct *task,
 				  struct mm_struct *host,
 				  unsigned long address);
 void mshare_mlockall(struct vm_area_struct *vma, vm_flags_t newflags);
-void mshare_flush(struct mm_struct *host, bool freed_tables);
+void mshare_flush(struct mm_struct *host, unsigned long start,
+		  unsigned long end, unsigned int shift, bool freed_tables);
 void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 			struct mm_struct *host);
 
@@ -126,11 +127,53 @@ static inline unsigned long mshare_oom_pages(struct mm_struct *mm)
 						      __mshare_oom_pages(mm);
 }
 
+int mshare_regions_of(struct mm_struct *mm, u32 *index, int max);
+void mshare_catch_up(struct mm_struct *mm);
+void arch_mshare_switch(struct mm_struct *mm);
+
+/* Before the generation of @mm is read to find what this CPU has to flush. */
+static inline void mshare_switch(struct mm_struct *mm)
+{
+	if (unlikely(arch_mshare_may_be_attached(mm)))
+		arch_mshare_switch(mm);
+}
+
+/**
+ * struct mshare_flush_info - what a flush is about
+ * @index: of the region
+ * @generation: that the region has since the flush
+ * @start: first address in the host mm
+ * @end: after the last, TLB_FLUSH_ALL for everything
+ * @shift: log2 of the size of the pages there
+ */
+struct mshare_flush_info {
+	u32 index;
+	u64 generation;
+	unsigned long start;
+	unsigned long end;
+	unsigned int shift;
+};
+
+#define MSHARE_SHOWN	4
+
+/**
+ * struct mshare_shown - where a process sees a region
+ * @nr: how many places; 0: more than can be told
+ * @delta: what is to be added to an address of the host mm, for each place
+ */
+struct mshare_shown {
+	int nr;
+	unsigned long delta[MSHARE_SHOWN];
+};
+
+u64 mshare_catch_up_flush(struct mm_struct *mm,
+			  const struct mshare_flush_info *info,
+			  struct mshare_shown *shown);
 void mshare_show_mem(void);
 bool mshare_mm_has_windows(struct mm_struct *mm);
 bool mshare_dump_window(unsigned long address);
 unsigned long __mshare_sharers(struct vm_area_struct *vma);
-bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm);
+bool __mshare_attached(struct mm_struct *host, struct task_struct *task);
 struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 				 unsigned long *end);
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch);
@@ -162,6 +205,10 @@ static inline unsigned long mshare_oom_pages(struct mm_struct *mm)
 	return 0;
 }
 
+static inline void mshare_switch(struct mm_struct *mm)
+{
+}
+
 static inline void mshare_show_mem(void)
 {
 }
@@ -182,7 +229,7 @@ static inline unsigned long __mshare_sharers(struct vm_area_struct *vma)
 }
 
 static inline bool __mshare_attached(struct mm_struct *host,
-				     struct mm_struct *mm)
+				     struct task_struct *task)
 {
 	return false;
 }
@@ -226,10 +273,11 @@ static inline unsigned long mshare_sharers(struct vm_area_struct *vma)
 	return __mshare_sharers(vma);
 }
 
-/* Whether process @mm is attached to the region of @host; any mm will do. */
-static inline bool mshare_attached(struct mm_struct *host, struct mm_struct *mm)
+/* Whether a task is attached to the region of @host; any mm will do. */
+static inline bool mshare_attached(struct mm_struct *host,
+				   struct task_struct *task)
 {
-	return mm_is_mshare_host(host) && __mshare_attached(host, mm);
+	return mm_is_mshare_host(host) && __mshare_attached(host, task);
 }
 
 #endif /* _LINUX_MSHARE_H */

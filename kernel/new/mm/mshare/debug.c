@@ -7,6 +7,7 @@
 #include "internal.h"
 
 bool mshare_no_flush;
+bool mshare_no_catch_up;
 
 static u32 memcg_delay;
 
@@ -24,6 +25,7 @@ static int __init mshare_debug_init(void)
 	struct dentry *dir = debugfs_create_dir("mshare", NULL);
 
 	debugfs_create_bool("no_flush", 0600, dir, &mshare_no_flush);
+	debugfs_create_bool("no_catch_up", 0600, dir, &mshare_no_catch_up);
 	debugfs_create_u32("memcg_delay", 0600, dir, &memcg_delay);
 	return 0;
 }

@@ -4,26 +4,59 @@
  *
  * Leaves are edited by ordinary mm code, which flushes the host mm. That mm
  * runs nowhere, so its cpumask is empty and the flush itself does nothing. But
- * flush_tlb_mm_range(), which all flushes of an mm come to, then calls here,
- * and the processes on the region's list are flushed (I4).
+ * flush_tlb_mm_range(), which all flushes of an mm come to, then calls here (I4).
  *
- * All their generations are bumped, and one round of IPIs goes to the union
- * of the CPUs that may be using them. A CPU that runs one of them flushes it;
- * a CPU that is about to will see the new generation when it switches. Lazy
- * CPUs are interrupted only if page tables were freed.
+ * What a flush costs depends on the CPUs that run attached processes, and not on
+ * how many processes are attached. A region has a generation. A flush increments
+ * it, and interrupts the CPUs that have an attached process loaded. A process
+ * that is not loaded catches up when a CPU loads it: its attachment knows the
+ * generation it has seen last.
  *
- * The address differs from window to window, so what is flushed is everything
- * the process has.
+ *     CPU that flushes             CPU that loads an attached process
  *
- * Called under page table locks, with interrupts on. The list is walked under
- * RCU: concurrent flushes do not wait for each other.
+ *     clear a leaf                 note which regions it is attached to
+ *     increment the generation     smp_mb()
+ *     (full barrier)               compare the generations; if behind,
+ *     look at what CPUs have noted   mark the process stale, and flush
+ *     interrupt those              read the leaf by a link
+ *
+ * Either the flush finds the note, or the generation is found incremented. The
+ * same holds for a CPU that was lazy, which clears is_lazy first, and for a
+ * process that attaches while it runs: the note is made on all CPUs that run it
+ * before the first link is set.
+ *
+ * Marking a process stale increments the generation of its mm, which all CPUs
+ * compare that had it loaded before. That is done before attachment->seen says
+ * so:
+ *
+ *     CPU A, behind                CPU B, loads the same process
+ *
+ *     mark stale
+ *     seen = generation (release)  seen == generation (acquire)
+ *                                  read the generation of the mm: marked
+ *
+ * An interrupted CPU flushes the range that was changed, where the process has
+ * its windows, if that is all it missed: each flush of a region is one step of
+ * the process's generation, see arch_mshare_flush(). Everybody else flushes
+ * everything.
+ *
+ * detach: an attachment goes when its process has no link any more and has been
+ * flushed as a process. It is freed after a grace period, as CPUs look at it with
+ * interrupts off. exec and fork: a new mm is loaded by switch_mm_irqs_off() like
+ * any other; the child is attached before it runs. A CPU that goes offline has
+ * init_mm loaded.
+ *
+ * Called under page table locks, with interrupts on.
  *
  * Reclaim and migration, which unmap many pages one by one, put flushes off
  * until they want to free or copy the first of them, and make up for all in one
  * round.
  */
+#include <linux/cpumask.h>
 #include <linux/percpu.h>
-#include <linux/smp.h>
+#include <linux/rculist.h>
+
+#include <asm/tlbflush.h>
 
 #include <trace/events/mshare.h>
 
@@ -36,21 +69,134 @@ static bool flush_disabled(void)
 	return unlikely(READ_ONCE(mshare_no_flush));
 }
 
-/*
- * Bump the generations of all that are attached, and add their CPUs.
+/**
+ * mshare_regions_of - the regions that a process is attached to
+ * @mm: the process
+ * @index: out: their indices
+ * @max: how many there is room for
  *
- * CPUs set and clear their bits meanwhile, which is harmless: one that sets its
- * bit too late for this reads the new generation after that, see
- * switch_mm_irqs_off(); one too many is interrupted for nothing.
+ * Context: interrupts off.
+ * Return: how many, -1 for more than @max.
  */
-static void flush_attached(struct mshare_region *region, struct cpumask *cpus,
-			   bool freed_tables)
+int mshare_regions_of(struct mm_struct *mm, u32 *index, int max)
+{
+	struct mshare_attachment *attachment;
+	int nr = 0;
+
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
+				 irqs_disabled()) {
+		if (nr == max)
+			return -1;
+		WRITE_ONCE(index[nr++], attachment->region->index);
+	}
+	return nr;
+}
+
+/* @generation is the region's now or since a moment ago. */
+static void catch_up(struct mshare_attachment *attachment, u64 generation)
+{
+	lockdep_assert_held(&attachment->lock);
+
+	if (attachment->seen >= generation)
+		return;
+	arch_mshare_mark_stale(attachment->mm);
+	attachment->step = 0;
+	smp_store_release(&attachment->seen, generation);
+}
+
+/**
+ * mshare_catch_up - a process may have missed flushes
+ * @mm: the process. If so, it is marked stale
+ *
+ * Context: interrupts off; the caller has noted that it loads @mm, and then had
+ * a full barrier. It reads the generation of @mm next.
+ */
+void mshare_catch_up(struct mm_struct *mm)
+{
+	struct mshare_attachment *attachment;
+	u64 generation;
+
+	if (unlikely(READ_ONCE(mshare_no_catch_up)))
+		return;
+
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
+				 irqs_disabled()) {
+		generation = atomic64_read(&attachment->region->generation);
+		if (likely(smp_load_acquire(&attachment->seen) == generation))
+			continue;
+		raw_spin_lock(&attachment->lock);
+		catch_up(attachment, generation);
+		raw_spin_unlock(&attachment->lock);
+	}
+}
+
+static void tell_shown(const struct mshare_attachment *attachment,
+		       struct mshare_shown *shown)
+{
+	int i;
+
+	shown->nr = 0;
+	if (attachment->others)
+		return;
+	for (i = 0; i < MSHARE_SHOWN; i++)
+		if (attachment->shown[i].windows)
+			shown->delta[shown->nr++] = attachment->shown[i].delta;
+}
+
+static struct mshare_attachment *find_by_index(struct mm_struct *mm, u32 index)
 {
 	struct mshare_attachment *attachment;
 
-	list_for_each_entry_rcu(attachment, &region->attached, node)
-		arch_mshare_flush_add(cpus, attachment->mm);
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
+				 irqs_disabled())
+		if (attachment->region->index == index)
+			return attachment;
+	return NULL;
+}
 
+/**
+ * mshare_catch_up_flush - one flush has come to a CPU that runs a process
+ * @mm: the process
+ * @info: of the flush; NULL for all flushes that there have been
+ * @shown: out: where the process has its windows
+ *
+ * Context: interrupts off.
+ * Return: the generation of @mm for which nothing but this flush is needed, if
+ * the one before has been flushed; 0 if everything has to be flushed.
+ */
+u64 mshare_catch_up_flush(struct mm_struct *mm,
+			  const struct mshare_flush_info *info,
+			  struct mshare_shown *shown)
+{
+	struct mshare_attachment *attachment;
+	u64 step = 0;
+
+	if (!info) {
+		mshare_catch_up(mm);
+		return 0;
+	}
+	attachment = find_by_index(mm, info->index);
+	if (!attachment)
+		return 0;
+
+	raw_spin_lock(&attachment->lock);
+	if (attachment->seen + 1 == info->generation) {
+		attachment->step = arch_mshare_mark_stale(mm);
+		smp_store_release(&attachment->seen, info->generation);
+	} else {
+		catch_up(attachment, info->generation);
+	}
+	if (attachment->seen == info->generation) {
+		step = attachment->step;
+		tell_shown(attachment, shown);
+	}
+	raw_spin_unlock(&attachment->lock);
+	return step;
+}
+
+static void trace_flush(struct mshare_region *region,
+			const struct cpumask *cpus, bool freed_tables)
+{
 	mshare_count_flush(region);
 	if (trace_mshare_flush_enabled())
 		trace_mshare_flush(region->id, READ_ONCE(region->processes),
@@ -60,12 +206,23 @@ static void flush_attached(struct mshare_region *region, struct cpumask *cpus,
 /**
  * mshare_flush - flush all processes that are attached to a region
  * @host: the region's mm, which the caller has changed
+ * @start: first address that has changed
+ * @end: after the last, TLB_FLUSH_ALL for everything
+ * @shift: log2 of the size of the pages there
  * @freed_tables: page tables are about to be freed
  *
  * Context: interrupts on; may hold page table locks.
  */
-void mshare_flush(struct mm_struct *host, bool freed_tables)
+void mshare_flush(struct mm_struct *host, unsigned long start,
+		  unsigned long end, unsigned int shift, bool freed_tables)
 {
+	struct mshare_region *region = mshare_host_region(host);
+	struct mshare_flush_info info = {
+		.index	= region->index,
+		.start	= start,
+		.end	= end,
+		.shift	= shift,
+	};
 	struct cpumask *cpus;
 
 	if (flush_disabled())
@@ -76,20 +233,19 @@ void mshare_flush(struct mm_struct *host, bool freed_tables)
 	cpus = this_cpu_ptr(&flush_cpus);
 	cpumask_clear(cpus);
 
-	rcu_read_lock();
-	flush_attached(mshare_host_region(host), cpus, freed_tables);
-	rcu_read_unlock();
-
-	arch_mshare_flush(cpus, freed_tables);
+	/* A full barrier. */
+	info.generation = atomic64_inc_return(&region->generation);
+	arch_mshare_loaded(cpus, info.index, freed_tables);
+	trace_flush(region, cpus, freed_tables);
+	if (!cpumask_empty(cpus))
+		arch_mshare_flush(cpus, &info);
 	preempt_enable();
 }
 
 /**
  * mshare_defer_flush - put a flush off until mshare_flush_deferred()
  * @batch: of the current task
- * @host: the host mm, in which the caller has cleared an entry of a page. Its
- *	generation has been incremented since, which orders the two like the
- *	attaching side expects, see mshare_attach()
+ * @host: the host mm, in which the caller has cleared an entry of a page
  *
  * Until then nothing must happen to the page that relies on nobody using it
  * (I4). Whoever else depends on the entry being flushed finds that from
@@ -112,25 +268,47 @@ void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 		}
 	}
 	/* Pages of so many regions in turn do not come often. */
-	mshare_flush(host, false);
+	mshare_flush(host, 0, TLB_FLUSH_ALL, PAGE_SHIFT, false);
+}
+
+static void flush_deferred(u32 index, struct cpumask *cpus)
+{
+	struct mshare_region *region;
+
+	rcu_read_lock();
+	region = mshare_region_find(index);
+	if (region) {
+		/* A full barrier after the entries have been cleared. */
+		atomic64_inc_return(&region->generation);
+		arch_mshare_loaded(cpus, index, false);
+		trace_flush(region, cpus, false);
+	}
+	rcu_read_unlock();
 }
 
 /**
  * mshare_flush_deferred - flush what has been put off
- * @batch: of the current task. arch_tlbbatch_flush() comes next and sends the
- *	IPIs
+ * @batch: of the current task
+ *
+ * Context: interrupts on; may sleep or not.
  */
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
 {
-	struct mshare_region *region;
+	struct cpumask *cpus;
 	int i;
 
+	if (likely(!batch->mshare[0]))
+		return;
+
+	preempt_disable();
+	cpus = this_cpu_ptr(&flush_cpus);
+	cpumask_clear(cpus);
 	for (i = 0; i < ARRAY_SIZE(batch->mshare) && batch->mshare[i]; i++) {
-		rcu_read_lock();
-		region = mshare_region_find(batch->mshare[i]);
-		if (region && !flush_disabled())
-			flush_attached(region, &batch->arch.cpumask, false);
-		rcu_read_unlock();
+		if (!flush_disabled())
+			flush_deferred(batch->mshare[i], cpus);
 		batch->mshare[i] = 0;
 	}
+	if (!cpumask_empty(cpus))
+		arch_mshare_flush(cpus, NULL);
+	preempt_enable();
 }

@@ -24,11 +24,12 @@
  *     paravirtual hosts tables are freed by RCU, so GUP-fast, which runs with
  *     interrupts off, is over before a table is freed. The reference is
  *     vm_file, which remove_vma() drops after tlb_finish_mmu().
- * I3  A process is on the list of a region before its first link is visible,
- *     and until its last link is cleared and flushed (window.c).
- * I4  Whoever clears or tightens a leaf flushes through the host mm, which
- *     reaches every process on the list (flush.c), before the page is freed
- *     or the caller told.
+ * I3  A process has an attachment for a region, and every CPU that runs it
+ *     has noted so, before its first link is visible, and until its last link
+ *     is cleared and flushed (window.c).
+ * I4  Whoever clears or tightens a leaf flushes through the host mm, before
+ *     the page is freed or the caller told. That reaches every CPU that runs
+ *     an attached process, and every other before it does (flush.c).
  * I5  Nobody edits a leaf through a window: walkers skip it, or go on with
  *     the host VMA under the locks of the host mm.
  * I6  No path gives more access than the window: the link's write and execute
@@ -51,8 +52,10 @@
  *         VMA lock of the host mm (fault path, read)
  *           i_mmap_rwsem, folio locks, ...
  *             page table locks
- *               region->attach_lock (leaf), or RCU to walk the list
+ *               region->attach_lock (leaf)
  *               region->charge_lock (leaf)
+ *               attachment->lock (leaf, raw, interrupts off: also taken by the
+ *                 scheduler and in interrupts of a flush)
  *
  * A fault that holds only VMA locks never waits for an mmap_lock: it tries,
  * and else asks its caller to come back with the process's mmap_lock.
@@ -60,6 +63,7 @@
 #ifndef _MM_MSHARE_INTERNAL_H
 #define _MM_MSHARE_INTERNAL_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mshare.h>
@@ -82,8 +86,6 @@
 /* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
 #define MSHARE_MAX_SIZE		BIT_ULL(46)
 #define MSHARE_HOST_END		(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
-
-#define MSHARE_HASH_BITS	6
 
 /**
  * struct mshare_limit - what bounds the kernel memory of regions
@@ -119,9 +121,8 @@ struct mshare_limit {
  * @prune_work: frees page tables that hold nothing
  * @pruned_flushes: @flushes when that was done last. @lock
  * @pruned_tables: bytes of page tables that were left. @lock
- * @attach_lock: protects @attached, @attached_hash and counts
- * @attached: the attached processes; walked under RCU by flush.c
- * @attached_hash: the same by mm
+ * @generation: how often the attached processes had to be flushed, see flush.c
+ * @attach_lock: protects the counts
  * @processes: how many are attached. @attach_lock
  * @windows: how many they have. @attach_lock
  * @links: how many entries of processes point here
@@ -146,9 +147,8 @@ struct mshare_region {
 	struct work_struct prune_work;
 	long pruned_flushes;
 	unsigned long pruned_tables;
-	spinlock_t attach_lock;	/* attached, attached_hash, counts */
-	struct list_head attached;
-	struct hlist_head attached_hash[1 << MSHARE_HASH_BITS];
+	atomic64_t generation;
+	spinlock_t attach_lock;	/* processes, windows */
 	unsigned long processes;
 	unsigned long windows;
 	atomic_long_t links;
@@ -158,24 +158,35 @@ struct mshare_region {
 
 /**
  * struct mshare_attachment - a process with windows of a region
- * @node: in region->attached
- * @hash: in region->attached_hash
- * @mm_node: in mm->mshare_attachments, for oom_badness(), under RCU. Changed
- *	with the mmap_lock of the process held for writing, or for reading by a
- *	munmap(2) that has downgraded it, which excludes the others
+ * @node: in mm->mshare_attachments, walked under RCU or with interrupts off.
+ *	Changed with the mmap_lock of the process held for writing, or for
+ *	reading by a munmap(2) that has downgraded it, which excludes the others
  * @region: kept by vm_file of the windows
  * @mm: the process; a reference by mmgrab() until @free_work has run, so that
  *	a flush that still sees the attachment can look at it
  * @windows: how many VMAs have it as vm_private_data. region->attach_lock
+ * @lock: protects what follows
+ * @seen: generation of the region that the process has been told of: its own
+ *	generation was incremented since
+ * @step: the generation that the process got for @seen, 0 if for several at
+ *	once
+ * @shown: where the windows are, and how many in each place
+ * @others: how many are in none of these places
  * @free_work: frees when the flushes that see the attachment are done
  */
 struct mshare_attachment {
-	struct list_head node;
-	struct hlist_node hash;
-	struct hlist_node mm_node;
+	struct hlist_node node;
 	struct mshare_region *region;
 	struct mm_struct *mm;
 	unsigned long windows;
+	raw_spinlock_t lock;
+	u64 seen;
+	u64 step;
+	struct {
+		unsigned long delta;
+		unsigned long windows;
+	} shown[MSHARE_SHOWN];
+	unsigned long others;
 	struct rcu_work free_work;
 };
 
@@ -274,9 +285,11 @@ static inline void mshare_charge_end(struct mshare_charge *charge)
 /* debug.c */
 #ifdef CONFIG_MSHARE_DEBUG
 extern bool mshare_no_flush;
+extern bool mshare_no_catch_up;
 void mshare_delay_memcg(void);
 #else
 static const bool mshare_no_flush;
+static const bool mshare_no_catch_up;
 static inline void mshare_delay_memcg(void)
 {
 }
@@ -347,8 +360,8 @@ int mshare_charge_locked(struct mshare_region *region, unsigned long pages);
 void mshare_settle_locked(struct mshare_region *region);
 
 /* window.c */
-struct hlist_head *mshare_bucket(struct mshare_region *region,
-				 struct mm_struct *mm);
+struct mshare_attachment *mshare_find_attachment(struct mm_struct *mm,
+						 struct mshare_region *region);
 struct mshare_attachment *mshare_attach(struct mshare_region *region,
 					struct mm_struct *mm);
 void mshare_detach(struct mshare_attachment *attachment);

@@ -111,7 +111,6 @@ struct mshare_region *mshare_region_create(u64 id,
 	region->limit = limit;
 	INIT_WORK(&region->prune_work, mshare_prune_work);
 	spin_lock_init(&region->attach_lock);
-	INIT_LIST_HEAD(&region->attached);
 
 	region->faults = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
 	if (!region->faults)
@@ -170,7 +169,7 @@ void mshare_region_destroy(struct mshare_region *region)
 	struct mm_struct *host = region->host;
 
 	cancel_work_sync(&region->prune_work);
-	VM_WARN_ON_ONCE(!list_empty(&region->attached));
+	VM_WARN_ON_ONCE(region->processes || region->windows);
 	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
 
 	VM_WARN_ON_ONCE(atomic_long_read(&region->links));
@@ -236,7 +235,7 @@ unsigned long __mshare_oom_pages(struct mm_struct *mm)
 	unsigned long pages = 0;
 
 	rcu_read_lock();
-	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, mm_node) {
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node) {
 		region = attachment->region;
 		pages += (resident_pages(region) + table_pages(region)) /
 			 max(READ_ONCE(region->processes), 1UL);

@@ -262,16 +262,18 @@ struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
 }
 
 /* See mshare_attached(). */
-bool __mshare_attached(struct mm_struct *host, struct mm_struct *mm)
+bool __mshare_attached(struct mm_struct *host, struct task_struct *task)
 {
 	struct mshare_region *region = mshare_host_region(host);
-	struct mshare_attachment *attachment;
 	bool found = false;
 
-	spin_lock(&region->attach_lock);
-	hlist_for_each_entry(attachment, mshare_bucket(region, mm), hash)
-		found |= attachment->mm == mm;
-	spin_unlock(&region->attach_lock);
+	/* Keeps task->mm. */
+	task_lock(task);
+	rcu_read_lock();
+	if (task->mm)
+		found = mshare_find_attachment(task->mm, region);
+	rcu_read_unlock();
+	task_unlock(task);
 	return found;
 }
 

@@ -4,13 +4,12 @@
  *
  * A process with windows of a region is attached to it: there is one struct
  * mshare_attachment for it, which counts the windows and is what a flush finds.
- * It is on the region's list from before the first link is set until after the
- * last one was cleared and flushed (I3): mmap(2) and fork(2) attach before they
+ * It is on the list of the process from before the first link is set until after
+ * the last one was cleared and flushed (I3): mmap(2) and fork(2) attach before they
  * link, and ->close() detaches, which munmap(2) and exit(2) call after
  * tlb_finish_mmu().
  */
 #include <linux/file.h>
-#include <linux/hash.h>
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/rculist.h>
@@ -19,30 +18,96 @@
 
 #include "internal.h"
 
-/* Where in the hash the attachment of a process is. */
-struct hlist_head *mshare_bucket(struct mshare_region *region,
-				 struct mm_struct *mm)
+/**
+ * mshare_find_attachment - what attaches a process to a region
+ * @mm: of the process
+ * @region: the region
+ *
+ * Context: under RCU, or interrupts off; or mmap_lock of @mm held for writing.
+ * Return: the attachment, or NULL.
+ */
+struct mshare_attachment *mshare_find_attachment(struct mm_struct *mm,
+						 struct mshare_region *region)
 {
-	return &region->attached_hash[hash_ptr(mm, MSHARE_HASH_BITS)];
+	struct mshare_attachment *attachment;
+
+	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
+				 irqs_disabled() ||
+				 lockdep_is_held(&mm->mmap_lock))
+		if (attachment->region == region)
+			return attachment;
+	return NULL;
 }
 
 /* Count one more window if the process is attached already. */
 static struct mshare_attachment *get_attachment(struct mshare_region *region,
 						struct mm_struct *mm)
 {
-	struct mshare_attachment *attachment, *found = NULL;
+	struct mshare_attachment *attachment;
 
+	attachment = mshare_find_attachment(mm, region);
+	if (!attachment)
+		return NULL;
 	spin_lock(&region->attach_lock);
-	hlist_for_each_entry(attachment, mshare_bucket(region, mm), hash) {
-		if (attachment->mm == mm) {
-			attachment->windows++;
-			region->windows++;
-			found = attachment;
-			break;
-		}
-	}
+	attachment->windows++;
+	region->windows++;
 	spin_unlock(&region->attach_lock);
-	return found;
+	return attachment;
+}
+
+static unsigned long window_delta(struct vm_area_struct *vma)
+{
+	return vma->vm_start - mshare_host_address(vma, vma->vm_start);
+}
+
+/*
+ * Note where a window is, before it is linked. The parts of a window that has
+ * been split are in the same place.
+ */
+static void show_window(struct vm_area_struct *vma)
+{
+	struct mshare_attachment *attachment = vma->vm_private_data;
+	unsigned long delta = window_delta(vma), flags;
+	int i, unused = -1;
+
+	raw_spin_lock_irqsave(&attachment->lock, flags);
+	for (i = 0; i < MSHARE_SHOWN; i++) {
+		if (!attachment->shown[i].windows)
+			unused = i;
+		else if (attachment->shown[i].delta == delta)
+			break;
+	}
+	if (i == MSHARE_SHOWN)
+		i = unused;
+	if (i >= 0) {
+		attachment->shown[i].delta = delta;
+		attachment->shown[i].windows++;
+	} else {
+		attachment->others++;
+	}
+	raw_spin_unlock_irqrestore(&attachment->lock, flags);
+}
+
+static void hide_window(struct vm_area_struct *vma)
+{
+	struct mshare_attachment *attachment = vma->vm_private_data;
+	unsigned long delta = window_delta(vma), flags;
+	int i;
+
+	raw_spin_lock_irqsave(&attachment->lock, flags);
+	for (i = 0; i < MSHARE_SHOWN; i++)
+		if (attachment->shown[i].windows &&
+		    attachment->shown[i].delta == delta)
+			break;
+	/*
+	 * One of a place that had no room may go first: then the place seems to
+	 * be shown longer than it is, and others are flushed completely.
+	 */
+	if (i < MSHARE_SHOWN)
+		attachment->shown[i].windows--;
+	else if (!WARN_ON_ONCE(!attachment->others))
+		attachment->others--;
+	raw_spin_unlock_irqrestore(&attachment->lock, flags);
 }
 
 static void tell_exclusive(void)
@@ -84,28 +149,21 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
 	mmgrab(mm);
-	hlist_add_head_rcu(&attachment->mm_node, &mm->mshare_attachments);
 	attachment->mm = mm;
 	attachment->region = region;
 	attachment->windows = 1;
+	raw_spin_lock_init(&attachment->lock);
+	/* No translation is older: there is no link yet. */
+	attachment->seen = atomic64_read(&region->generation);
 
 	spin_lock(&region->attach_lock);
-	list_add_tail_rcu(&attachment->node, &region->attached);
-	hlist_add_head(&attachment->hash, mshare_bucket(region, mm));
 	region->processes++;
 	region->windows++;
 	spin_unlock(&region->attach_lock);
+	hlist_add_head_rcu(&attachment->node, &mm->mshare_attachments);
 
-	/*
-	 * Attaching CPU                  Flushing CPU
-	 *   attachment on the list         clear a leaf
-	 *   smp_mb()                       smp_mb() (inc_mm_tlb_gen() of host)
-	 *   set a link                     walk the list
-	 *   read the leaf through it
-	 *
-	 * Either the flush finds the process, or the leaf is found cleared.
-	 */
-	smp_mb();
+	/* I3. See flush.c for the order against a flush. */
+	arch_mshare_attached(mm);
 	return attachment;
 }
 
@@ -132,16 +190,13 @@ void mshare_detach(struct mshare_attachment *attachment)
 	spin_lock(&region->attach_lock);
 	region->windows--;
 	last = !--attachment->windows;
-	if (last) {
+	if (last)
 		region->processes--;
-		list_del_rcu(&attachment->node);
-		hlist_del(&attachment->hash);
-	}
 	spin_unlock(&region->attach_lock);
 	if (!last)
 		return;
 
-	hlist_del_rcu(&attachment->mm_node);
+	hlist_del_rcu(&attachment->node);
 	mshare_prune(region);
 	/* A flush may be looking at it, and at the mm. */
 	INIT_RCU_WORK(&attachment->free_work, free_attachment_work);
@@ -169,6 +224,7 @@ static void window_open(struct vm_area_struct *vma)
 	attachment->windows++;
 	attachment->region->windows++;
 	spin_unlock(&attachment->region->attach_lock);
+	show_window(vma);
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 }
 
@@ -180,6 +236,7 @@ static void window_close(struct vm_area_struct *vma)
 		return;
 	/* I2, I7: unlinked and flushed in the zap phase. */
 	VM_WARN_ON_ONCE(mshare_range_linked(vma));
+	hide_window(vma);
 	vma->vm_private_data = NULL;
 	mshare_stat_add(MSHARE_STAT_WINDOWS, -1);
 	mshare_detach(attachment);
@@ -282,6 +339,7 @@ void mshare_window_init(struct vm_area_struct *vma,
 	vm_flags_set(vma, VM_MSHARE | VM_DONTEXPAND);
 	vma->vm_ops = &mshare_window_ops;
 	vma->vm_private_data = attachment;
+	show_window(vma);
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 
 	/* What cannot be linked for lack of memory now, a fault links later. */
@@ -306,6 +364,7 @@ int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src)
 	if (IS_ERR(attachment))
 		return PTR_ERR(attachment);
 	dst->vm_private_data = attachment;
+	show_window(dst);
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 	return mshare_link_range(dst, dst->vm_start, dst->vm_end);
 }

@@ -2,13 +2,12 @@
 #ifndef _ASM_X86_MSHARE_H
 #define _ASM_X86_MSHARE_H
 
-#include <linux/cpumask.h>
-#include <linux/elf.h>
-#include <linux/mman.h>
-#include <linux/mm_types.h>
-#include <linux/pgtable.h>
+#include <linux/bitops.h>
 #include <linux/compat.h>
-#include <asm/tlbflush.h>
+#include <linux/elf.h>
+#include <linux/mm_types.h>
+#include <linux/mman.h>
+#include <linux/pgtable.h>
 
 /*
  * A link is an ordinary table entry at the PUD level. The MMU takes the AND
@@ -34,21 +33,34 @@ static inline bool arch_mshare_link_write(pud_t link)
 	return pud_flags(link) & _PAGE_RW;
 }
 
-#ifndef MODULE
+struct cpumask;
+struct mshare_flush_info;
+
 /*
- * All that @mm may have cached is stale: add the CPUs that may use it to @mask.
- * inc_mm_tlb_gen() orders the caller's page table changes before the reads of
- * @mask; CPUs that do not run @mm now find it when they switch to @mm.
+ * In mm->context.flags, beside what switch_mm_irqs_off() reads anyway: the mm is
+ * or was attached to a region. See asm/mmu.h for the other bits.
  */
-static inline void arch_mshare_flush_add(struct cpumask *mask,
-					 struct mm_struct *mm)
+#define MM_CONTEXT_MSHARE	31
+
+static inline bool arch_mshare_may_be_attached(const struct mm_struct *mm)
 {
-	inc_mm_tlb_gen(mm);
-	cpumask_or(mask, mask, mm_cpumask(mm));
+	return test_bit(MM_CONTEXT_MSHARE, &mm->context.flags);
 }
 
-void arch_mshare_flush(const struct cpumask *mask, bool freed_tables);
-#endif
+/*
+ * A translation of @mm may be stale: whoever has it loaded, or will, flushes
+ * what is older. Return the generation that @mm has now, never 0.
+ */
+static inline u64 arch_mshare_mark_stale(struct mm_struct *mm)
+{
+	return atomic64_inc_return(&mm->context.tlb_gen);
+}
+
+void arch_mshare_attached(struct mm_struct *mm);
+void arch_mshare_loaded(struct cpumask *cpus, u32 index, bool lazy_too);
+void arch_mshare_flush(const struct cpumask *cpus,
+		       const struct mshare_flush_info *info);
+
 /*
  * Where mmap(2) may place a window: below @base when searching top down, and
  * in any case below @end. Addresses above 2^47 are given only to those who ask
