@@ -68,7 +68,7 @@ window() {
 protect() {
 	kernel release
 	echo "protect: instructions, one change for all against one for each"
-	counting protect -- build/bench/protect --csv /out/protect.csv
+	counting protect --mem 4G -- build/bench/protect --csv /out/protect.csv
 }
 
 pageout() {
@@ -158,6 +158,7 @@ report_protect() {
 		$1 == "what" { next }
 		{ v[$1, $2, $3] = $4 }
 		$1 == "MSHAREFS_PROTECT" && !($3 in seen) { seen[$3]; sizes[++n] = $3 }
+		$1 == "MSHAREFS_PROTECT, idle" { idlers = $2 > 1 ? $2 : idlers; page = $3; next }
 		$2 > 1 { many = $2 }
 		END {
 			each = "each calls mprotect"; once = "MSHAREFS_PROTECT"; size = sizes[1]
@@ -171,6 +172,9 @@ report_protect() {
 					v[once, many, sizes[i]] / v[once, 1, sizes[i]], i == 1 ? "at most 2" : ""
 			printf "\nFor %d processes, mprotect(2) by each takes %.0f times the instructions of one MSHAREFS_PROTECT (target: at least 100).\n",
 				many, v[each, many, size] / v[once, many, size]
+			idle = "MSHAREFS_PROTECT, idle"
+			printf "\n%d KiB with one attached process that sleeps: %d, with %d: %d, %.2f times (target: at most 1.05).\n",
+				page / 1024, v[idle, 1, page], idlers, v[idle, idlers, page], v[idle, idlers, page] / v[idle, 1, page]
 		}
 	' "$out/protect.csv"
 }

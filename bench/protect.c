@@ -5,7 +5,7 @@
  * whose mapping is changed once for all. Meant for a guest in which the time
  * stamp counter counts instructions (qemu -icount shift=0).
  *
- *	protect [--csv FILE] [--size SIZE] [--processes N]
+ *	protect [--csv FILE] [--size SIZE] [--processes N] [--idle N]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -204,16 +204,53 @@ static void region(int n)
 	area_remove(&a);
 }
 
+/* Processes that are attached, and do nothing at all. */
+static void idle(int n)
+{
+	pid_t first = 0, pid;
+	struct area a;
+	char *p;
+	int fd;
+
+	area_name(&a, MSHARE, size, dir);
+	p = area_create(&a);
+	memset(p, 1, PAGE);
+	fflush(NULL);
+	for (int i = 0; i < n; i++) {
+		pid = fork();
+		if (pid < 0)
+			die("fork: %s", strerror(errno));
+		if (!pid)
+			for (;;)
+				pause();
+		/* One group, to end them. */
+		first = first ? first : pid;
+		if (setpgid(pid, first))
+			die("setpgid: %s", strerror(errno));
+	}
+	area_detach(&a, p);
+	fd = open(a.path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s", a.path, strerror(errno));
+	report("MSHAREFS_PROTECT, idle", n, PAGE, region_protect(fd, PAGE));
+	close(fd);
+	kill(-first, SIGKILL);
+	for (int i = 0; i < n; i++)
+		waitpid(-first, NULL, 0);
+	area_remove(&a);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "csv", required_argument, NULL, 'c' },
 		{ "size", required_argument, NULL, 's' },
 		{ "processes", required_argument, NULL, 'p' },
+		{ "idle", required_argument, NULL, 'i' },
 		{}
 	};
 	const struct rlimit files = { 3 * MAX_PROCESSES, 3 * MAX_PROCESSES };
-	int opt, n = 1000;
+	int opt, n = 1000, idlers = 10000;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
@@ -226,8 +263,11 @@ int main(int argc, char **argv)
 		case 'p':
 			n = atoi(optarg);
 			break;
+		case 'i':
+			idlers = atoi(optarg);
+			break;
 		default:
-			die("usage: protect [--csv FILE] [--size SIZE] [--processes N]");
+			die("usage: protect [--csv FILE] [--size SIZE] [--processes N] [--idle N]");
 		}
 	}
 	if (n < 1 || n > MAX_PROCESSES)
@@ -243,6 +283,8 @@ int main(int argc, char **argv)
 	region(n);
 	plain(1);
 	plain(n);
+	idle(1);
+	idle(idlers);
 	csv_close(csv);
 	return 0;
 }
