@@ -101,6 +101,7 @@ static void catch_up(struct mshare_attachment *attachment, u64 generation)
 		return;
 	arch_mshare_mark_stale(attachment->mm);
 	attachment->step = 0;
+	/* After the mark: see the head of this file. */
 	smp_store_release(&attachment->seen, generation);
 }
 
@@ -122,6 +123,7 @@ void mshare_catch_up(struct mm_struct *mm)
 	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
 				 irqs_disabled()) {
 		generation = atomic64_read(&attachment->region->generation);
+		/* Before the generation of @mm is read. */
 		if (likely(smp_load_acquire(&attachment->seen) == generation))
 			continue;
 		raw_spin_lock(&attachment->lock);
@@ -182,6 +184,7 @@ u64 mshare_catch_up_flush(struct mm_struct *mm,
 	raw_spin_lock(&attachment->lock);
 	if (attachment->seen + 1 == info->generation) {
 		attachment->step = arch_mshare_mark_stale(mm);
+		/* After the mark, too. */
 		smp_store_release(&attachment->seen, info->generation);
 	} else {
 		catch_up(attachment, info->generation);

@@ -53,9 +53,11 @@ static void note_regions(struct mm_struct *mm)
 	int nr;
 
 	WRITE_ONCE(loaded->nr, LOADED_ANY);
+	/* Before the indices change. */
 	smp_wmb();
 	WRITE_ONCE(loaded->mm, mm);
 	nr = mshare_regions_of(mm, loaded->region, LOADED_REGIONS);
+	/* All indices before their number. */
 	smp_wmb();
 	WRITE_ONCE(loaded->nr, nr < 0 ? LOADED_ANY : nr);
 }
@@ -111,6 +113,7 @@ static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 	nr = READ_ONCE(loaded->nr);
 	if (nr == LOADED_ANY)
 		return true;
+	/* The number before the indices, see note_regions(). */
 	smp_rmb();
 	for (i = 0; i < nr; i++)
 		if (READ_ONCE(loaded->region[i]) == index)
