@@ -109,6 +109,7 @@ TEST_F(sleeper, seen_without_catching_up)
 static long op_spin(const long *a)
 {
 	volatile uint64_t *p = (uint64_t *)a[0];
+
 	while (!load((char *)p + PAGE))
 		(void)*p;
 	return 0;

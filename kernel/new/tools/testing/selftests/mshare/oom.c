@@ -65,6 +65,8 @@ FIXTURE_TEARDOWN(oom)
 	peer_stop(&self->maker);
 	peer_stop(&self->user);
 	unlink(MS_DIR "/a");
+	cg_empty(MAKER);
+	cg_empty(USER);
 	EXPECT_EQ(0, cg_remove(MAKER));
 	EXPECT_EQ(0, cg_remove(USER));
 	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
