@@ -158,13 +158,13 @@ report_protect() {
 		$1 == "what" { next }
 		{ v[$1, $2, $3] = $4 }
 		$1 == "MSHAREFS_PROTECT" && !($3 in seen) { seen[$3]; sizes[++n] = $3 }
-		$1 == "MSHAREFS_PROTECT, idle" { idlers = $2 > 1 ? $2 : idlers; page = $3; next }
+		$1 == "MSHAREFS_PROTECT once" { idlers = $2 > 1 ? $2 : idlers; page = $3; next }
 		$2 > 1 { many = $2 }
 		END {
 			each = "each calls mprotect"; once = "MSHAREFS_PROTECT"; size = sizes[1]
 			print "| instructions to make memory read-only and writable again | 1 process | " many " processes | ratio | target |"
 			print "|---|---:|---:|---:|---|"
-			printf "| %d KiB, each process calls mprotect(2) | %d | %d | %.0f | |\n", size / 1024,
+			printf "| %d KiB, each process calls mprotect(2) | %.0f | %.0f | %.0f | |\n", size / 1024,
 				v[each, 1, size], v[each, many, size], v[each, many, size] / v[each, 1, size]
 			for (i = 1; i <= n; i++)
 				printf "| %d KiB of a region, one MSHAREFS_PROTECT | %d | %d | %.2f | %s |\n", sizes[i] / 1024,
@@ -172,7 +172,7 @@ report_protect() {
 					v[once, many, sizes[i]] / v[once, 1, sizes[i]], i == 1 ? "at most 2" : ""
 			printf "\nFor %d processes, mprotect(2) by each takes %.0f times the instructions of one MSHAREFS_PROTECT (target: at least 100).\n",
 				many, v[each, many, size] / v[once, many, size]
-			idle = "MSHAREFS_PROTECT, idle"
+			idle = "MSHAREFS_PROTECT once"
 			printf "\n%d KiB with one attached process that sleeps: %d, with %d: %d, %.2f times (target: at most 1.05).\n",
 				page / 1024, v[idle, 1, page], idlers, v[idle, idlers, page], v[idle, idlers, page] / v[idle, 1, page]
 		}

@@ -232,7 +232,7 @@ static void idle(int n)
 	fd = open(a.path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		die("%s: %s", a.path, strerror(errno));
-	report("MSHAREFS_PROTECT, idle", n, PAGE, region_protect(fd, PAGE));
+	report("MSHAREFS_PROTECT once", n, PAGE, region_protect(fd, PAGE));
 	close(fd);
 	kill(-first, SIGKILL);
 	for (int i = 0; i < n; i++)
