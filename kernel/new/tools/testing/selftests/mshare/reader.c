@@ -367,6 +367,8 @@ FIXTURE_SETUP(group)
 	self->unit = ms_setup(_metadata, "size=256m");
 	if (!self->unit)
 		return;
+	/* No group pays for this program, which would hold it: see cg_empty(). */
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
 	self->dying = cg_dying();
 	snprintf(limit, sizeof(limit), "%lu", LIMIT);
 	ASSERT_EQ(0, cg_create(MAKER));
@@ -396,7 +398,8 @@ FIXTURE_TEARDOWN(group)
 	cg_empty(USER);
 	EXPECT_EQ(0, cg_remove(MAKER));
 	EXPECT_EQ(0, cg_remove(USER));
-	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
+	/* One that was left by the test before may have gone meanwhile. */
+	EXPECT_GE(self->dying, cg_dying_settles(self->dying));
 }
 
 /* Nobody was killed. */
@@ -482,7 +485,7 @@ TEST_F_TIMEOUT(group, writer_is_refused, 300)
 	EXPECT_EQ(0, region_advise(self->fd, 0, OWN, MADV_REMOVE));
 	MAKER_LIVES();
 	more = peer_call(&self->user, op_touch, base, PAGE, max);
-	EXPECT_LE(pages - L(MIB / PAGE), more);
+	EXPECT_LE(L((OWN - MIB) / PAGE), more);
 	EXPECT_GT(max, more);
 	NONE_KILLED();
 	EXPECT_EQ(0, region_advise(self->fd, 0, self->unit, MADV_REMOVE));
