@@ -137,6 +137,11 @@ static inline void cg_replace_stock(void)
 		return;
 	for (long i = 0; i < cpus(); i++)
 		in_child(cg_charge, (void *)i);
+	/*
+	 * Page tables are uncharged after an RCU grace period, which puts them
+	 * into a stock: while the group is there, or it would hold this one.
+	 */
+	usleep(300000);
 	cg_remove("mshare-stock");
 }
 

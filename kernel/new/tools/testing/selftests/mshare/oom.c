@@ -71,8 +71,8 @@ FIXTURE_TEARDOWN(oom)
 	cg_empty(USER);
 	EXPECT_EQ(0, cg_remove(MAKER));
 	EXPECT_EQ(0, cg_remove(USER));
-	/* One that was left by the test before may have gone meanwhile. */
-	EXPECT_GE(self->dying, cg_dying_settles(self->dying));
+	/* One can stay until a later test is at work: oom.leaks looks at the end. */
+	cg_dying_settles(self->dying);
 }
 
 #define MAKE() peer_call(&self->maker, op_new, L(MS_DIR "/a"), self->unit)
@@ -168,7 +168,6 @@ TEST_F(oom, report)
 	n = (LIMIT - 2 * MIB) / PAGE;
 	EXPECT_EQ(0, peer_call(&self->user, op_damaged, base, 1, n));
 }
-
 
 /* What the user has in the region, and the page of the table for its link. */
 static long attach_far(struct __test_metadata *_metadata, struct peer *p)
