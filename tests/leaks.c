@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +45,8 @@ static struct count counts[] = {
 	SLAB("mm_struct"), SLAB("vm_area_struct"), SLAB("filp"),
 	SLAB("files_cache"), SLAB("shmem_inode_cache"), SLAB("mnt_cache"),
 };
+
+#define STOCK "/sys/fs/cgroup/mshare-stock"
 
 #define NR_COUNTS (sizeof(counts) / sizeof(counts[0]))
 
@@ -189,6 +192,35 @@ static void shrink_all(void)
 	globfree(&g);
 }
 
+static void fill_stock(void)
+{
+	char *p = malloc(1 << 18);
+
+	put(STOCK "/cgroup.procs", "0");
+	if (p)
+		memset(p, 1, 1 << 18);
+	_exit(0);
+}
+
+/*
+ * The stock of charges of a CPU holds the cgroup that it was filled for last, a
+ * removed one as well if it is empty: let it be another one's, which stays.
+ */
+static void replace_stocks(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	for (long cpu = 0; cpu < n; cpu++) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		sched_setaffinity(0, sizeof(set), &set);
+		if (!fork())
+			fill_stock();
+		wait(NULL);
+	}
+}
+
 /*
  * Pages of other file systems in memory that an earlier test has sent to swap
  * come back sooner or later, and are no leak of the test in which they do.
@@ -246,6 +278,8 @@ static int check(const char *path)
 	for (int try = 0; try < 60 && more; try++) {
 		if (try)
 			usleep(200000);
+		if (try % 20 == 5)
+			replace_stocks();
 		if (try % 20 == 10)
 			shrink_all();
 		measure();
@@ -305,6 +339,9 @@ static int warm(void)
 	close(hold[1]);
 	while (wait(NULL) > 0)
 		;
+	/* Counted from the start, see replace_stocks(). */
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	mkdir(STOCK, 0755);
 	wait_until_quiet();
 	return 0;
 }

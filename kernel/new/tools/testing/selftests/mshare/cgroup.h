@@ -128,8 +128,10 @@ static inline int cg_charge(void *cpu)
 
 /*
  * Each CPU keeps a stock of charges of the cgroup that it has charged or
- * uncharged last, also of a removed one, until it is another one's turn. The
- * stock of a cgroup goes when the cgroup is removed.
+ * uncharged last, with a reference. Removing the cgroup drains the stock, but
+ * only if there is a page in it: an empty one holds the removed cgroup until the
+ * CPU charges for another. That one is never removed: it would be held the same
+ * way.
  */
 static inline void cg_replace_stock(void)
 {
@@ -137,12 +139,6 @@ static inline void cg_replace_stock(void)
 		return;
 	for (long i = 0; i < cpus(); i++)
 		in_child(cg_charge, (void *)i);
-	/*
-	 * Page tables are uncharged after an RCU grace period, which puts them
-	 * into a stock: while the group is there, or it would hold this one.
-	 */
-	usleep(300000);
-	cg_remove("mshare-stock");
 }
 
 /* Waits until no more than @want removed cgroups are left. */
@@ -151,10 +147,10 @@ static inline long cg_dying_settles(long want)
 	write_file("/proc/sys/vm/drop_caches", "3");
 	for (int i = 0; i < 100 && cg_dying() > want; i++) {
 		usleep(100000);
-		if (i % 20 == 10) {
-			cg_shrink_slabs();
+		if (i % 20 == 2)
 			cg_replace_stock();
-		}
+		if (i % 20 == 10)
+			cg_shrink_slabs();
 	}
 	return cg_dying();
 }

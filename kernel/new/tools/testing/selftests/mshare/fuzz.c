@@ -376,7 +376,7 @@ FIXTURE_SETUP(fuzz)
 		ASSERT_EQ(0, write_file(fault_setting[i][0],
 					fault_setting[i][1]));
 	}
-	self->dying = cg_dying();
+	self->dying = cg_dying_settles(0);
 	snprintf(text, sizeof(text), "%lu", SMALL_SIZE);
 	ASSERT_EQ(0, cg_create(SMALL));
 	ASSERT_EQ(0, cg_write(SMALL, "memory.max", text));

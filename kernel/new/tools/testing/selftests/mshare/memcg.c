@@ -23,7 +23,7 @@ FIXTURE_SETUP(memcg)
 		return;
 	ASSERT_EQ(0, cg_create("mshare-maker"));
 	ASSERT_EQ(0, cg_create("mshare-user"));
-	self->dying = cg_dying();
+	self->dying = cg_dying_settles(0);
 	self->maker = peer_start(_metadata);
 	self->user = peer_start(_metadata);
 	ASSERT_EQ(0, peer_call(&self->maker, op_enter, L("mshare-maker")));

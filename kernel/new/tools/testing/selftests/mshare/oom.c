@@ -42,7 +42,7 @@ FIXTURE_SETUP(oom)
 		return;
 	/* No group pays for this program, which would hold it: see cg_empty(). */
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
-	self->dying = cg_dying();
+	self->dying = cg_dying_settles(0);
 	snprintf(limit, sizeof(limit), "%lu", LIMIT);
 	ASSERT_EQ(0, cg_create(MAKER));
 	ASSERT_EQ(0, cg_create(USER));
@@ -71,8 +71,7 @@ FIXTURE_TEARDOWN(oom)
 	cg_empty(USER);
 	EXPECT_EQ(0, cg_remove(MAKER));
 	EXPECT_EQ(0, cg_remove(USER));
-	/* One can stay until a later test is at work: oom.leaks looks at the end. */
-	cg_dying_settles(self->dying);
+	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
 }
 
 #define MAKE() peer_call(&self->maker, op_new, L(MS_DIR "/a"), self->unit)
@@ -168,6 +167,43 @@ TEST_F(oom, report)
 	n = (LIMIT - 2 * MIB) / PAGE;
 	EXPECT_EQ(0, peer_call(&self->user, op_damaged, base, 1, n));
 }
+
+#define OUTER	"mshare-outer"
+
+/*
+ * The cgroup that is full is one that the creator's and the user's are both in:
+ * it is the user's own limit, and the OOM killer goes through that cgroup.
+ */
+TEST_F(oom, limit_of_both)
+{
+	char limit[32];
+	long base;
+
+	snprintf(limit, sizeof(limit), "%lu", LIMIT);
+	ASSERT_EQ(0, cg_create(OUTER));
+	ASSERT_EQ(0, cg_write(OUTER, "cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, cg_write(OUTER, "memory.max", limit));
+	ASSERT_EQ(0, cg_write(OUTER, "memory.swap.max", "0"));
+	ASSERT_EQ(0, cg_create(OUTER "/maker"));
+	ASSERT_EQ(0, cg_create(OUTER "/user"));
+	ASSERT_EQ(0, peer_call(&self->maker, op_enter, L(OUTER "/maker")));
+	ASSERT_EQ(0, peer_call(&self->user, op_victim, L(OUTER "/user")));
+	ASSERT_LT(0, MAKE());
+	base = peer_attach(&self->user, MS_DIR "/a", O_RDWR, RW);
+	ASSERT_LT(0, base);
+	EXPECT_EQ(LONG_MIN, peer_call(&self->user, op_touch, base, PAGE,
+				      2 * LIMIT / PAGE));
+	EXPECT_EQ(SIGKILL, WTERMSIG(peer_stop(&self->user)));
+	EXPECT_LE(1, cg_events(OUTER, "oom_kill"));
+	peer_stop(&self->maker);
+	EXPECT_EQ(0, unlink(MS_DIR "/a"));
+	cg_empty(OUTER "/maker");
+	cg_empty(OUTER "/user");
+	EXPECT_EQ(0, cg_remove(OUTER "/maker"));
+	EXPECT_EQ(0, cg_remove(OUTER "/user"));
+	EXPECT_EQ(0, cg_remove(OUTER));
+}
+
 
 /* What the user has in the region, and the page of the table for its link. */
 static long attach_far(struct __test_metadata *_metadata, struct peer *p)

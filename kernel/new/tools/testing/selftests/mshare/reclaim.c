@@ -106,7 +106,7 @@ TEST_F_TIMEOUT(reclaim, limit_of_the_creator, 600)
 	const unsigned long pages = part * self->crowd.n;
 	const long limit = pages * PAGE / 3;
 	struct peer maker = peer_start(_metadata);
-	long out, peak, dying = cg_dying();
+	long out, peak, dying = cg_dying_settles(0);
 	char text[32];
 
 	ASSERT_EQ(0, cg_create(MAKER));
@@ -196,7 +196,7 @@ TEST_F(reclaim, flushes_of_group_reclaim)
 {
 	struct peer maker = peer_start(_metadata);
 	uint64_t flushes, resident;
-	long pages, dying = cg_dying();
+	long pages, dying = cg_dying_settles(0);
 
 	ASSERT_EQ(0, cg_create(MAKER));
 	ASSERT_EQ(0, peer_call(&maker, op_enter, L(MAKER)));
