@@ -195,17 +195,31 @@ static __thread sigjmp_buf access_env;
 static __thread volatile int access_armed, access_how;
 static __thread char *volatile access_at;
 
+/* A crash of its own: the registers, and what is mapped where. */
+static void tell_crash(int sig, siginfo_t *si, const ucontext_t *context)
+{
+	char text[4096];
+	ssize_t len;
+	int fd;
+
+	fprintf(stderr, "# CRASH: process %d, signal %d, code %d, at %p\n",
+		getpid(), sig, si->si_code, si->si_addr);
+#ifdef __x86_64__
+	for (int i = 0; i <= REG_RIP; i++)
+		fprintf(stderr, "# register %d: %#llx\n", i,
+			(unsigned long long)context->uc_mcontext.gregs[i]);
+#endif
+	fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	while ((len = read(fd, text, sizeof(text))) > 0)
+		(void)!write(STDERR_FILENO, text, len);
+	close(fd);
+}
+
 static void on_signal(int sig, siginfo_t *si, void *context)
 {
-	unsigned long ip = 0;
-
-#ifdef __x86_64__
-	ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-#endif
 	if (!access_armed) {
-		/* A crash of its own: the second time it is fatal. */
-		fprintf(stderr, "# CRASH: process %d, signal %d, code %d, at %p, instruction %#lx\n",
-			getpid(), sig, si->si_code, si->si_addr, ip);
+		tell_crash(sig, si, context);
+		/* The second time it is fatal. */
 		signal(sig, SIG_DFL);
 		return;
 	}

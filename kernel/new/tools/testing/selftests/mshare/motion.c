@@ -268,6 +268,9 @@ TEST_F_TIMEOUT(motion, khugepaged_and_unmap, 300)
 		const size_t aside = round % huge * HUGE;
 
 		ASSERT_EQ(0, region_anon(self->fd, 0, huge * HUGE));
+		/* A small page in each: else they were huge from the start. */
+		for (unsigned long i = 0; i < pages; i += 512)
+			store(self->base + i * PAGE, pattern(1, i));
 		ASSERT_EQ(0, region_advise(self->fd, 0, huge * HUGE,
 					   MADV_HUGEPAGE));
 		for (unsigned long i = 0; i < pages; i += 1 + round % 3)
