@@ -15,6 +15,7 @@
 #include "cgroup.h"
 #include "io.h"
 #include <linux/memfd.h>
+#include <sys/rseq.h>
 #include "fuzz.h"
 #include "fuzz_fs.h"
 #include "fuzz_map.h"
@@ -163,10 +164,26 @@ static void run_ops(struct fz *f, uint64_t from, uint64_t to)
 		close(control);
 }
 
+/*
+ * On its way back to user space the kernel writes to the rseq area of a thread,
+ * which can be out in swap. When the allocation that this takes is made to fail
+ * it ends the process: with SIGSEGV, at no instruction in particular.
+ */
+static void do_without_rseq(void)
+{
+	char *self = __builtin_thread_pointer();
+
+	if (__rseq_size)
+		syscall(__NR_rseq, self + __rseq_offset, sizeof(struct rseq),
+			RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+}
+
 static void *run_thread(void *arg)
 {
 	struct fz *f = arg;
 
+	if (f->sh->fail)
+		do_without_rseq();
 	run_ops(f, f->n, UINT64_MAX);
 	return NULL;
 }
