@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define PAGE		4096UL
 #define KIB		1024UL
@@ -73,5 +74,7 @@ long minor_faults(void);
 u64 now_ns(void);
 int compare_u64(const void *a, const void *b);
 u64 median_u64(u64 *v, size_t n);
+pid_t start_idle(int n);
+void stop_idle(pid_t group, int n);
 
 #endif

@@ -3,7 +3,8 @@
 #
 # bench/bench.sh [--out DIR] [PART...]: measure what mshare costs and saves, and
 # print the tables of the README. Parts: clients, window, protect, pageout,
-# unrelated, scale, and report, which prints what was measured before. Default: all.
+# writeback, unrelated, scale, and report, which prints what was measured before.
+# Default: all.
 # docs/measuring.md says what each number means.
 set -eu
 
@@ -28,7 +29,7 @@ while [ $# -gt 0 ]; do
 	*) break ;;
 	esac
 done
-[ $# -gt 0 ] || set -- clients window protect pageout unrelated scale report
+[ $# -gt 0 ] || set -- clients window protect pageout writeback unrelated scale report
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -74,7 +75,13 @@ protect() {
 pageout() {
 	kernel release
 	echo "pageout: instructions per page that is swapped out, one entry against one for each"
-	counting pageout --swap 512M -- build/bench/pageout --csv /out/pageout.csv
+	counting pageout --mem 4G --swap 512M -- build/bench/pageout --csv /out/pageout.csv
+}
+
+writeback() {
+	kernel release
+	echo "writeback: instructions per page of a file that is written out, one entry against one for each"
+	counting writeback --disk 256M -- build/bench/writeback --csv /out/writeback.csv
 }
 
 unrelated() {
@@ -134,7 +141,8 @@ report_window() {
 			print "|---|---:|---:|---:|---|"
 			pair(fault, "", "first-touch write fault", "at most 1.25")
 			line("", "the same without clearing the page", v[fault, "plain"] - clear,
-				v[fault, "mshare"] - clear, "")
+				v[fault, "mshare"] - clear, "at most 1.05")
+			pair("first-touch read fault", "", "first-touch read fault, by one that may write", "at most 1.01")
 			pair("write to a resident page", "", "write to a page another process brought in", "no fault")
 			pair("faults of a second process", "", "faults of a second process, 8192 pages", "0")
 			pair("faults of a forked child", " 1G/128M resident", "faults of a forked child, 32768 pages", "0")
@@ -147,6 +155,7 @@ report_window() {
 				pair("fork+exit+wait", " " sizes[i] " resident", "fork + exit, " sizes[i] " resident",
 					i == 1 ? "independent of size and residency" : "")
 			pair("fork+read all+exit+wait", " 1G/128M resident", "fork + read 128 MiB + exit", "")
+			pair("context switch (pipe)", "", "context switch between two that have it", "at most 1.02")
 			printf "\nFork and exit with nothing attached: %d instructions. Clearing a page: %d.\n",
 				v["fork+exit+wait", "nothing attached"], clear
 		}
@@ -183,7 +192,8 @@ report_pageout() {
 	awk -F, '
 		NR == 1 { next }
 		{ v[$1, $2, $3] = $5 }
-		$3 > 1 { many = $3 }
+		$1 == "idle" && $3 > 1 { idlers = $3 }
+		$1 != "idle" && $3 > 1 { many = $3 }
 		function line(name, mode, how) {
 			printf "| %s | %d | %d | %.2f |\n", name, v[mode, how, 1], v[mode, how, many],
 				v[mode, how, many] / v[mode, how, 1]
@@ -197,8 +207,28 @@ report_pageout() {
 			plain = v["plain", "memory.reclaim", many]
 			printf "\nFor %d processes, a page of ordinary shared memory takes %.0f times the instructions of one of a region, %.0f times those of MADV_PAGEOUT (target: at least 20).\n",
 				many, plain / v["mshare", "memory.reclaim", many], plain / v["mshare", "MSHAREFS_ADVISE", many]
+			one = v["idle", "MSHAREFS_ADVISE", 1]
+			all = v["idle", "MSHAREFS_ADVISE", idlers]
+			printf "\nMADV_PAGEOUT of a region with one more attached process, which sleeps: %d for each page, with %d: %d, %.3f times (target: at most 1.02).\n",
+				one, idlers, all, all / one
 		}
 	' "$out/pageout.csv"
+}
+
+report_writeback() {
+	awk -F, '
+		NR == 1 { next }
+		{ v[$1, $2] = $3 }
+		$2 > 1 { many = $2 }
+		END {
+			print "| instructions to write out a page of a file | 1 process has written it | " many " processes |"
+			print "|---|---:|---:|"
+			printf "| mapped by each | %d | %d |\n", v["plain", 1], v["plain", many]
+			printf "| mapped in a region | %d | %d |\n", v["mshare", 1], v["mshare", many]
+			printf "\nFor %d processes, a page in a region takes %.3f of the instructions (target: at most 0.05).\n",
+				many, v["mshare", many] / v["plain", many]
+		}
+	' "$out/writeback.csv"
 }
 
 report_unrelated() {
@@ -233,7 +263,7 @@ report_scale() {
 
 report() {
 	{
-		for part in clients window protect pageout unrelated scale; do
+		for part in clients window protect pageout writeback unrelated scale; do
 			[ -f "$out/$part.csv" ] || [ -f "$out/$part-mshare.csv" ] ||
 				[ -f "$out/$part-release.csv" ] || continue
 			[ "$part" = clients ] || echo
@@ -246,7 +276,7 @@ report() {
 make -s -C "$top/bench" OUT="$top/build/bench" || die "the benchmark programs do not build"
 for part in "$@"; do
 	case $part in
-	clients|window|protect|pageout|unrelated|scale|report) "$part" ;;
-	*) die "$part: clients, window, protect, pageout, unrelated, scale or report" ;;
+	clients|window|protect|pageout|writeback|unrelated|scale|report) "$part" ;;
+	*) die "$part: clients, window, protect, pageout, writeback, unrelated, scale or report" ;;
 	esac
 done

@@ -111,6 +111,19 @@ static void time_writes(char *p, size_t bytes)
 	}
 }
 
+/* More pages than there is room for samples to spare: one of eight. */
+static void time_reads(char *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += PAGE) {
+		u64 t = ticks();
+
+		read_byte(p + i);
+		t = ticks() - t;
+		if (i / PAGE % 8 == 0)
+			add(t);
+	}
+}
+
 /* --- group window --- */
 
 /*
@@ -175,6 +188,22 @@ static void first_touch(enum mode mode)
 	begin();
 	time_writes(p, bytes);
 	end("first-touch write fault", mode_name(mode), 1);
+	area_detach(&a, p);
+	area_remove(&a);
+}
+
+/* By a process that may write: then it makes memory. */
+static void first_read(enum mode mode)
+{
+	struct area a;
+	size_t bytes = 256 * MIB;
+	char *p;
+
+	make_area(&a, mode, GIB, 0);
+	p = area_attach(&a, PROT_READ | PROT_WRITE);
+	begin();
+	time_reads(p, bytes);
+	end("first-touch read fault", mode_name(mode), 1);
 	area_detach(&a, p);
 	area_remove(&a);
 }
@@ -282,6 +311,54 @@ static void fork_exit(enum mode mode, size_t span, size_t resident, bool touch)
 	}
 }
 
+/* Two processes that wake each other; @subject: what else they have. */
+static void pipe_rounds(const char *subject)
+{
+	int to[2], from[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe(to) || pipe(from))
+		die("pipe: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork_or_die();
+	if (!pid) {
+		close(to[1]);
+		while (read(to[0], &byte, 1) == 1)
+			if (write(from[1], &byte, 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	close(to[0]);
+	begin();
+	for (int i = 0; i < 4001; i++) {
+		u64 t = ticks();
+
+		if (write(to[1], &byte, 1) != 1 || read(from[0], &byte, 1) != 1)
+			die("pipe: %s", strerror(errno));
+		add(ticks() - t);
+	}
+	end("context switch (pipe)", subject, 2);
+	close(to[1]);
+	wait_for(pid);
+	close(from[0]);
+	close(from[1]);
+}
+
+/* Both of them have the area, and have used it. */
+static void switches(enum mode mode)
+{
+	struct area a;
+	char *p;
+
+	make_area(&a, mode, GIB, PAGE);
+	p = area_attach(&a, PROT_READ | PROT_WRITE);
+	read_byte(p);
+	pipe_rounds(mode_name(mode));
+	area_detach(&a, p);
+	area_remove(&a);
+}
+
 static void group_window(void)
 {
 	/* Nothing, one page and so one link, and a lot behind that link. */
@@ -296,12 +373,15 @@ static void group_window(void)
 	page_clearing();
 	for (int mode = PLAIN; mode <= MSHARE; mode++) {
 		first_touch(mode);
+		first_read(mode);
 		resident_touch(mode);
 		for (size_t span = GIB; span <= 8 * GIB; span *= 8)
 			for (int i = 0; i < 3; i++)
 				map_unmap(mode, span, residents[i], false);
 		map_unmap(mode, GIB, 128 * MIB, true);
 	}
+	for (int mode = PLAIN; mode <= MSHARE; mode++)
+		switches(mode);
 	fork_exit(PLAIN, 0, 0, false);
 	for (int mode = PLAIN; mode <= MSHARE; mode++) {
 		for (size_t span = GIB; span <= 8 * GIB; span *= 8)
@@ -365,46 +445,13 @@ static void unrelated_fork(void)
 	end("fork+exit+wait", "-", 1);
 }
 
-static void pipe_rounds(void)
-{
-	int to[2], from[2];
-	char byte = 0;
-	pid_t pid;
-
-	if (pipe(to) || pipe(from))
-		die("pipe: %s", strerror(errno));
-	fflush(NULL);
-	pid = fork_or_die();
-	if (!pid) {
-		close(to[1]);
-		while (read(to[0], &byte, 1) == 1)
-			if (write(from[1], &byte, 1) != 1)
-				_exit(1);
-		_exit(0);
-	}
-	close(to[0]);
-	begin();
-	for (int i = 0; i < 4001; i++) {
-		u64 t = ticks();
-
-		if (write(to[1], &byte, 1) != 1 || read(from[0], &byte, 1) != 1)
-			die("pipe: %s", strerror(errno));
-		add(ticks() - t);
-	}
-	end("context switch (pipe)", "-", 2);
-	close(to[1]);
-	wait_for(pid);
-	close(from[0]);
-	close(from[1]);
-}
-
 static void group_unrelated(void)
 {
 	unrelated_fault("anonymous fault", MAP_PRIVATE);
 	unrelated_fault("shared memory fault", MAP_SHARED);
 	file_map();
 	unrelated_fork();
-	pipe_rounds();
+	pipe_rounds("-");
 }
 
 static void usage(void)

@@ -6,7 +6,7 @@
  * guest in which the time stamp counter counts instructions (qemu -icount
  * shift=0), with a swap device and cgroup2.
  *
- *	pageout [--csv FILE] [--size SIZE] [--processes N]
+ *	pageout [--csv FILE] [--size SIZE] [--processes N] [--idle N]
  *
  * madvise(MADV_PAGEOUT) leaves pages alone that more than one process has
  * mapped. So both are reclaimed by memory.reclaim of a cgroup that has nothing
@@ -142,6 +142,17 @@ static void reclaim(void)
 	try_write_file(GROUP "/memory.reclaim", text);
 }
 
+static void report(const char *mode, const char *what, int n, long pages,
+		   u64 cost)
+{
+	printf("  %-8s %-16s %5d processes %6ld pages %12.0f per page\n",
+	       mode, what, n, pages, (double)cost / pages);
+	fflush(stdout);
+	if (csv)
+		fprintf(csv, "%s,%s,%d,%ld,%.1f\n", mode, what, n, pages,
+			(double)cost / pages);
+}
+
 static void measure(enum mode mode, enum how how, int n)
 {
 	const char *what = how == ADVISE ? "MSHAREFS_ADVISE" : "memory.reclaim";
@@ -165,13 +176,44 @@ static void measure(enum mode mode, enum how how, int n)
 	if (pages < (long)(size / PAGE / 2))
 		die("%s, %s: %ld pages were swapped out", mode_name(mode),
 		    what, pages);
-	printf("  %-8s %-16s %5d processes %6ld pages %12.0f per page\n",
-	       mode_name(mode), what, n, pages, (double)cost / pages);
-	fflush(stdout);
-	if (csv)
-		fprintf(csv, "%s,%s,%d,%ld,%.1f\n", mode_name(mode), what, n,
-			pages, (double)cost / pages);
+	report(mode_name(mode), what, n, pages, cost);
 	stop_clients(n);
+	area_remove(&a);
+}
+
+#define ROUNDS	5
+
+/*
+ * What a flush costs that reclaim has put off, when the attached processes do
+ * nothing: MADV_PAGEOUT of all of it, which the measuring process has brought
+ * in each time. The others have no page tables of their own.
+ */
+static void measure_idle(int n)
+{
+	u64 cost[ROUNDS];
+	struct area a;
+	pid_t group;
+	long pages;
+	char *p;
+
+	area_name(&a, MSHARE, size, MSHARE_DIR);
+	p = area_create(&a);
+	group = start_idle(n);
+	pages = vmstat("pswpout");
+	for (int i = 0; i < ROUNDS; i++) {
+		for (size_t at = 0; at < size; at += PAGE)
+			write_byte(p + at);
+		write_file("/proc/sys/vm/drop_caches", "1");
+		cost[i] = ticks();
+		advise(&a);
+		cost[i] = ticks() - cost[i];
+	}
+	pages = (vmstat("pswpout") - pages) / ROUNDS;
+	if (pages < (long)(size / PAGE / 2))
+		die("%d idle processes: %ld pages were swapped out", n, pages);
+	report("idle", "MSHAREFS_ADVISE", n, pages, median_u64(cost, ROUNDS));
+	stop_idle(group, n);
+	area_detach(&a, p);
 	area_remove(&a);
 }
 
@@ -181,9 +223,10 @@ int main(int argc, char **argv)
 		{ "csv", required_argument, NULL, 'c' },
 		{ "size", required_argument, NULL, 's' },
 		{ "processes", required_argument, NULL, 'p' },
+		{ "idle", required_argument, NULL, 'i' },
 		{}
 	};
-	int opt, n = 500;
+	int opt, n = 500, idlers = 10000;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
@@ -196,8 +239,11 @@ int main(int argc, char **argv)
 		case 'p':
 			n = atoi(optarg);
 			break;
+		case 'i':
+			idlers = atoi(optarg);
+			break;
 		default:
-			die("usage: pageout [--csv FILE] [--size SIZE] [--processes N]");
+			die("usage: pageout [--csv FILE] [--size SIZE] [--processes N] [--idle N]");
 		}
 	}
 	if (n < 1 || n > MAX_PROCESSES)
@@ -214,6 +260,8 @@ int main(int argc, char **argv)
 		measure(MSHARE, RECLAIM, i ? n : 1);
 		measure(PLAIN, RECLAIM, i ? n : 1);
 	}
+	measure_idle(1);
+	measure_idle(idlers);
 	csv_close(csv);
 	return 0;
 }

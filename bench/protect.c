@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,39 +203,25 @@ static void region(int n)
 	area_remove(&a);
 }
 
-/* Processes that are attached, and do nothing at all. */
+/* Attached, and doing nothing at all. */
 static void idle(int n)
 {
-	pid_t first = 0, pid;
 	struct area a;
+	pid_t group;
 	char *p;
 	int fd;
 
 	area_name(&a, MSHARE, size, dir);
 	p = area_create(&a);
 	memset(p, 1, PAGE);
-	fflush(NULL);
-	for (int i = 0; i < n; i++) {
-		pid = fork();
-		if (pid < 0)
-			die("fork: %s", strerror(errno));
-		if (!pid)
-			for (;;)
-				pause();
-		/* One group, to end them. */
-		first = first ? first : pid;
-		if (setpgid(pid, first))
-			die("setpgid: %s", strerror(errno));
-	}
+	group = start_idle(n);
 	area_detach(&a, p);
 	fd = open(a.path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		die("%s: %s", a.path, strerror(errno));
 	report("MSHAREFS_PROTECT once", n, PAGE, region_protect(fd, PAGE));
 	close(fd);
-	kill(-first, SIGKILL);
-	for (int i = 0; i < n; i++)
-		waitpid(-first, NULL, 0);
+	stop_idle(group, n);
 	area_remove(&a);
 }
 

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,4 +144,34 @@ u64 median_u64(u64 *v, size_t n)
 {
 	qsort(v, n, sizeof(*v), compare_u64);
 	return n ? v[n / 2] : 0;
+}
+
+/*
+ * Processes that have what the caller has, and do nothing at all, in one process
+ * group, by which they are stopped again.
+ */
+pid_t start_idle(int n)
+{
+	pid_t group = 0, pid;
+
+	fflush(NULL);
+	for (int i = 0; i < n; i++) {
+		pid = fork();
+		if (pid < 0)
+			die("fork: %s", strerror(errno));
+		if (!pid)
+			for (;;)
+				pause();
+		group = group ? group : pid;
+		if (setpgid(pid, group))
+			die("setpgid: %s", strerror(errno));
+	}
+	return group;
+}
+
+void stop_idle(pid_t group, int n)
+{
+	kill(-group, SIGKILL);
+	for (int i = 0; i < n; i++)
+		waitpid(-group, NULL, 0);
 }

@@ -46,6 +46,7 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 			unsigned int flags, struct pt_regs *regs);
 vm_fault_t mshare_host_fault(struct vm_area_struct *host_vma,
 			     unsigned long address, unsigned int flags);
+void mshare_forget_vma(struct vm_area_struct *vma);
 void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 unsigned long start, unsigned long end);
 int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src);
@@ -138,12 +139,15 @@ static inline void mshare_switch(struct mm_struct *mm)
 		arch_mshare_switch(mm);
 }
 
+/* What is to be flushed is not known, or too much to be told. */
+#define MSHARE_FLUSH_ALL	(~0UL)
+
 /**
  * struct mshare_flush_info - what a flush is about
  * @index: of the region
  * @generation: that the region has since the flush
  * @start: first address in the host mm
- * @end: after the last, TLB_FLUSH_ALL for everything
+ * @end: after the last, MSHARE_FLUSH_ALL for everything
  * @shift: log2 of the size of the pages there
  */
 struct mshare_flush_info {

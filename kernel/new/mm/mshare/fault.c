@@ -26,6 +26,9 @@
 #include "../internal.h"
 #include "internal.h"
 
+/* With VM_FAULT_OOM, among ourselves: because of mshare_refuse_charge(). */
+#define FAULT_REFUSED	((__force vm_fault_t)BIT(31))
+
 /**
  * struct region_fault - a fault on its way through the region
  * @region: the region
@@ -73,102 +76,157 @@ static bool makes_memory(struct vm_area_struct *host_vma, unsigned long address)
 			linear_page_index(host_vma, address));
 }
 
-static vm_fault_t fault_host_vma(struct vm_area_struct *host_vma,
-				 const struct region_fault *fault)
+static __always_inline vm_fault_t
+fault_host_vma(struct vm_area_struct *host_vma, struct region_fault fault)
 {
-	if (!host_vma_permits(host_vma, fault->flags))
+	if (!host_vma_permits(host_vma, fault.flags))
 		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
-	if (likely(!fault->reader))
-		return mshare_host_fault(host_vma, fault->address,
-					 fault->flags);
-	if (makes_memory(host_vma, fault->address))
+	if (likely(!fault.reader))
+		return mshare_host_fault(host_vma, fault.address,
+					 fault.flags);
+	if (makes_memory(host_vma, fault.address))
 		return VM_FAULT_SIGBUS;
-	return mshare_host_fault(host_vma, fault->address,
-				 fault->flags | FAULT_FLAG_MSHARE_READER);
+	return mshare_host_fault(host_vma, fault.address,
+				 fault.flags | FAULT_FLAG_MSHARE_READER);
+}
+
+static bool vma_covers(const struct vm_area_struct *vma, unsigned long address)
+{
+	return address >= vma->vm_start && address < vma->vm_end;
+}
+
+/*
+ * A region has few VMAs, and most faults are in the same. Under RCU the VMA is
+ * not freed once it has been seen in recent_vma: see mshare_forget_vma().
+ */
+static struct vm_area_struct *lock_recent_vma(struct mshare_region *region,
+					      unsigned long address)
+{
+	struct vm_area_struct *vma;
+	bool locked;
+
+	rcu_read_lock();
+	vma = READ_ONCE(region->recent_vma);
+	locked = vma && vma_covers(vma, address) && vma_start_read(vma);
+	rcu_read_unlock();
+	if (!locked)
+		return NULL;
+	/* As in lock_vma_under_rcu(): it may have changed before it was locked. */
+	if (likely(!vma->detached && vma_covers(vma, address)))
+		return vma;
+	vma_end_read(vma);
+	return NULL;
+}
+
+/* Seldom enough that CPUs that fault in different VMAs do not meet here. */
+#define REMEMBER_EACH	16
+
+static struct vm_area_struct *lock_any_vma(struct mshare_region *region,
+					   unsigned long address)
+{
+	struct vm_area_struct *vma = lock_vma_under_rcu(region->host, address);
+
+	if (vma && (!READ_ONCE(region->recent_vma) ||
+		    (address >> PAGE_SHIFT) % REMEMBER_EACH == 0))
+		WRITE_ONCE(region->recent_vma, vma);
+	return vma;
+}
+
+/**
+ * mshare_forget_vma - a VMA of a host mm is about to be freed, after RCU
+ * @vma: the VMA. Nobody has it locked, and nobody can find it to lock it
+ *
+ * Whoever makes it recent_vma holds its lock, and has seen that it is not
+ * detached. So it is not stored there again, and who has seen it there before
+ * is in an RCU read-side section that the caller's grace period waits for.
+ *
+ * Context: any.
+ */
+void mshare_forget_vma(struct vm_area_struct *vma)
+{
+	struct mshare_region *region = mshare_host_region(vma->vm_mm);
+
+	VM_WARN_ON_ONCE(!vma->detached && region->recent_vma == vma);
+	/* A full barrier, before call_rcu(). */
+	cmpxchg(&region->recent_vma, vma, NULL);
 }
 
 /*
  * With the VMA lock of the host mm: thousands of processes fault in the same
  * region without meeting on its mmap_lock.
  */
-static vm_fault_t fault_vma_locked(struct region_fault *fault)
+static __always_inline vm_fault_t fault_vma_locked(struct region_fault fault)
 {
 	struct vm_area_struct *host_vma;
 	vm_fault_t ret;
 
 	/* Under RETRY_NOWAIT locks are kept, which a VMA lock cannot be. */
-	if (fault->flags & FAULT_FLAG_RETRY_NOWAIT)
+	if (unlikely(fault.flags & FAULT_FLAG_RETRY_NOWAIT))
 		return VM_FAULT_RETRY;
-	host_vma = lock_vma_under_rcu(fault->region->host, fault->address);
+	host_vma = lock_recent_vma(fault.region, fault.address);
+	if (unlikely(!host_vma))
+		host_vma = lock_any_vma(fault.region, fault.address);
 	if (!host_vma)
 		return VM_FAULT_RETRY;
-	fault->flags |= FAULT_FLAG_VMA_LOCK;
+	fault.flags |= FAULT_FLAG_VMA_LOCK;
 	ret = fault_host_vma(host_vma, fault);
-	if (!lock_dropped(ret, fault->flags))
+	if (likely(!lock_dropped(ret, fault.flags)))
 		vma_end_read(host_vma);
 	return ret;
 }
 
 /* With both mmap_locks, that of the host mm inside. */
-static vm_fault_t fault_mmap_locked(struct region_fault *fault)
+static noinline vm_fault_t fault_mmap_locked(struct region_fault fault)
 {
-	struct mm_struct *host = fault->region->host;
+	struct mm_struct *host = fault.region->host;
 	struct vm_area_struct *host_vma;
 	vm_fault_t ret;
 
-	if (fault->flags & FAULT_FLAG_RETRY_NOWAIT) {
+	if (fault.flags & FAULT_FLAG_RETRY_NOWAIT) {
 		if (!mmap_read_trylock(host))
 			return VM_FAULT_RETRY;
 	} else if (mmap_read_lock_killable(host)) {
 		/* Whatever it is, the task does not see it any more. */
-		return fault->flags & FAULT_FLAG_ALLOW_RETRY ? VM_FAULT_RETRY :
-							       VM_FAULT_SIGBUS;
+		return fault.flags & FAULT_FLAG_ALLOW_RETRY ? VM_FAULT_RETRY :
+							      VM_FAULT_SIGBUS;
 	}
-	host_vma = vma_lookup(host, fault->address);
+	host_vma = vma_lookup(host, fault.address);
 	/* A hole of the region is a hole of the process. */
 	ret = host_vma ? fault_host_vma(host_vma, fault) : VM_FAULT_SIGSEGV;
-	if (!lock_dropped(ret, fault->flags))
+	if (!lock_dropped(ret, fault.flags))
 		mmap_read_unlock(host);
 	return ret;
 }
 
-static vm_fault_t fault_host(const struct region_fault *window_fault)
+static __always_inline vm_fault_t fault_host(struct region_fault fault)
 {
-	struct region_fault fault = *window_fault;
-	vm_fault_t ret;
+	vm_fault_t ret = fault_vma_locked(fault);
 
-	ret = fault_vma_locked(&fault);
 	/*
 	 * Waiting for an mmap_lock under a VMA lock would invert their order:
 	 * the caller has to come back with the process's mmap_lock. When it
 	 * has that, the mmap_lock of the host is next, and never VM_FAULT_RETRY
 	 * for want of it: not all callers can retry, and none can for ever.
 	 */
-	if (!(ret & VM_FAULT_RETRY) ||
-	    window_fault->flags & FAULT_FLAG_VMA_LOCK)
+	if (likely(!(ret & VM_FAULT_RETRY)) ||
+	    fault.flags & FAULT_FLAG_VMA_LOCK)
 		return ret;
-	fault.flags = window_fault->flags;
-	return fault_mmap_locked(&fault);
+	return fault_mmap_locked(fault);
 }
 
-static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
-{
-	if (flags & FAULT_FLAG_VMA_LOCK)
-		vma_end_read(vma);
-	else
-		mmap_read_unlock(vma->vm_mm);
-}
-
-static vm_fault_t fault_charged(const struct region_fault *fault)
+static __always_inline vm_fault_t fault_charged(struct region_fault fault)
 {
 	struct mshare_charge charge;
 	vm_fault_t ret;
+	bool refused;
 
-	mshare_charge_begin(&charge, fault->region, fault->reader);
+	mshare_charge_begin(&charge, fault.region, fault.reader);
 	ret = fault_host(fault);
-	mshare_charge_end(&charge);
-	trace_mshare_fault(fault->region->id, fault->address - MSHARE_HOST_BASE,
-			   fault->flags, ret);
+	refused = mshare_charge_end(&charge);
+	trace_mshare_fault(fault.region->id, fault.address - MSHARE_HOST_BASE,
+			   fault.flags, ret);
+	if (unlikely(refused) && ret & VM_FAULT_OOM)
+		ret |= FAULT_REFUSED;
 	return ret;
 }
 
@@ -180,37 +238,30 @@ static vm_fault_t fault_charged(const struct region_fault *fault)
  * system that the memory comes from was full. But not before what is on its way
  * to swap has had time to get there.
  */
-static vm_fault_t fault_within_limit(const struct region_fault *fault)
+static noinline vm_fault_t fault_at_limit(struct region_fault fault)
 {
-	vm_fault_t ret = 0;
+	vm_fault_t ret;
 	int tries;
 
-	for (tries = 0; tries < LIMIT_TRIES; tries++) {
-		current->mshare_refused = 0;
-		ret = fault_charged(fault);
-		if (!(ret & VM_FAULT_OOM) || !current->mshare_refused)
-			return ret;
-		if (fault->flags & FAULT_FLAG_RETRY_NOWAIT ||
-		    fatal_signal_pending(current))
-			break;
+	if (fault.flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_SIGBUS;
+	for (tries = 1; tries < LIMIT_TRIES; tries++) {
 		schedule_timeout_killable(HZ / 20);
+		if (fatal_signal_pending(current))
+			break;
+		ret = fault_charged(fault);
+		if (!(ret & FAULT_REFUSED))
+			return ret;
 	}
-	return (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
+	return VM_FAULT_SIGBUS;
 }
 
-/* The limit of the mount is met: as when a tmpfs is full. */
-static vm_fault_t fault_with_tables(const struct region_fault *fault)
+static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
 {
-	int tables = mshare_tables_missing(fault->region->host, fault->address);
-	vm_fault_t ret;
-
-	if (likely(!tables))
-		return fault_within_limit(fault);
-	if (mshare_reserve(fault->region, tables, fault->reader))
-		return VM_FAULT_SIGBUS;
-	ret = fault_within_limit(fault);
-	mshare_settle(fault->region, tables);
-	return ret;
+	if (flags & FAULT_FLAG_VMA_LOCK)
+		vma_end_read(vma);
+	else
+		mmap_read_unlock(vma->vm_mm);
 }
 
 /**
@@ -233,22 +284,39 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 		.flags		= flags,
 		.reader		= mshare_vma_is_reader(vma),
 	};
+	const bool linked = mshare_sees_table(vma, address);
+	int tables = 0;
 	vm_fault_t ret;
 
-	/*
-	 * The CPU can use nothing but a link, and there is none in a window
-	 * that may only be executed. get_user_pages() with FOLL_FORCE can.
-	 */
-	if (regs && !mshare_vma_linkable(vma))
-		return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
-
 	mshare_count_fault(fault.region);
-	ret = fault_with_tables(&fault);
-	if (!(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY)) &&
-	    mshare_link_unit(vma, address))
-		ret |= VM_FAULT_OOM;
+	if (unlikely(!linked)) {
+		/*
+		 * The CPU can use nothing but a link, and there is none in a
+		 * window that may only be executed. get_user_pages() with
+		 * FOLL_FORCE can.
+		 */
+		if (regs && !mshare_vma_linkable(vma))
+			return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
+		tables = mshare_tables_missing(fault.region->host,
+					       fault.address);
+		/* The limit of the mount is met: as when a tmpfs is full. */
+		if (tables && mshare_reserve(fault.region, tables,
+					     fault.reader))
+			return VM_FAULT_SIGBUS;
+	}
 
-	if (lock_dropped(ret, flags)) {
+	ret = fault_charged(fault);
+	if (unlikely(ret & FAULT_REFUSED))
+		ret = fault_at_limit(fault);
+
+	if (unlikely(!linked)) {
+		if (tables)
+			mshare_settle(fault.region, tables);
+		if (!(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY)) &&
+		    mshare_link_unit(vma, address))
+			ret |= VM_FAULT_OOM;
+	}
+	if (unlikely(lock_dropped(ret, flags))) {
 		/* The window, and with it the region, may go away now. */
 		unlock_window(vma, flags);
 		/* Only one of the two may be told. */

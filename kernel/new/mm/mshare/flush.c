@@ -52,17 +52,12 @@
  * until they want to free or copy the first of them, and make up for all in one
  * round.
  */
-#include <linux/cpumask.h>
-#include <linux/percpu.h>
+#include <linux/mm_types_task.h>
 #include <linux/rculist.h>
-
-#include <asm/tlbflush.h>
 
 #include <trace/events/mshare.h>
 
 #include "internal.h"
-
-static DEFINE_PER_CPU(struct cpumask, flush_cpus);
 
 static bool flush_disabled(void)
 {
@@ -197,20 +192,19 @@ u64 mshare_catch_up_flush(struct mm_struct *mm,
 	return step;
 }
 
-static void trace_flush(struct mshare_region *region,
-			const struct cpumask *cpus, bool freed_tables)
+static void count_flush(struct mshare_region *region, int cpus,
+			bool freed_tables)
 {
 	mshare_count_flush(region);
-	if (trace_mshare_flush_enabled())
-		trace_mshare_flush(region->id, READ_ONCE(region->processes),
-				   cpumask_weight(cpus), freed_tables);
+	trace_mshare_flush(region->id, READ_ONCE(region->processes), cpus,
+			   freed_tables);
 }
 
 /**
  * mshare_flush - flush all processes that are attached to a region
  * @host: the region's mm, which the caller has changed
  * @start: first address that has changed
- * @end: after the last, TLB_FLUSH_ALL for everything
+ * @end: after the last, MSHARE_FLUSH_ALL for everything
  * @shift: log2 of the size of the pages there
  * @freed_tables: page tables are about to be freed
  *
@@ -226,23 +220,15 @@ void mshare_flush(struct mm_struct *host, unsigned long start,
 		.end	= end,
 		.shift	= shift,
 	};
-	struct cpumask *cpus;
+	int cpus;
 
 	if (flush_disabled())
 		return;
 
-	/* Not from interrupts, so one mask for each CPU is enough. */
-	preempt_disable();
-	cpus = this_cpu_ptr(&flush_cpus);
-	cpumask_clear(cpus);
-
 	/* A full barrier. */
 	info.generation = atomic64_inc_return(&region->generation);
-	arch_mshare_loaded(cpus, info.index, freed_tables);
-	trace_flush(region, cpus, freed_tables);
-	if (!cpumask_empty(cpus))
-		arch_mshare_flush(cpus, &info);
-	preempt_enable();
+	cpus = arch_mshare_flush(&info, freed_tables);
+	count_flush(region, cpus, freed_tables);
 }
 
 /**
@@ -271,21 +257,29 @@ void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 		}
 	}
 	/* Pages of so many regions in turn do not come often. */
-	mshare_flush(host, 0, TLB_FLUSH_ALL, PAGE_SHIFT, false);
+	mshare_flush(host, 0, MSHARE_FLUSH_ALL, PAGE_SHIFT, false);
 }
 
-static void flush_deferred(u32 index, struct cpumask *cpus)
+static void increment_generation(u32 index)
 {
 	struct mshare_region *region;
 
 	rcu_read_lock();
 	region = mshare_region_find(index);
-	if (region) {
-		/* A full barrier after the entries have been cleared. */
+	/* A full barrier after the entries have been cleared. */
+	if (region)
 		atomic64_inc_return(&region->generation);
-		arch_mshare_loaded(cpus, index, false);
-		trace_flush(region, cpus, false);
-	}
+	rcu_read_unlock();
+}
+
+static void count_deferred(u32 index, int cpus)
+{
+	struct mshare_region *region;
+
+	rcu_read_lock();
+	region = mshare_region_find(index);
+	if (region)
+		count_flush(region, cpus, false);
 	rcu_read_unlock();
 }
 
@@ -297,21 +291,19 @@ static void flush_deferred(u32 index, struct cpumask *cpus)
  */
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
 {
-	struct cpumask *cpus;
-	int i;
+	int i, nr, cpus;
 
 	if (likely(!batch->mshare[0]))
 		return;
 
-	preempt_disable();
-	cpus = this_cpu_ptr(&flush_cpus);
-	cpumask_clear(cpus);
-	for (i = 0; i < ARRAY_SIZE(batch->mshare) && batch->mshare[i]; i++) {
+	for (nr = 0; nr < ARRAY_SIZE(batch->mshare) && batch->mshare[nr]; nr++)
 		if (!flush_disabled())
-			flush_deferred(batch->mshare[i], cpus);
-		batch->mshare[i] = 0;
+			increment_generation(batch->mshare[nr]);
+	if (!flush_disabled()) {
+		/* A region that has gone has nobody attached. */
+		cpus = arch_mshare_flush_all(batch->mshare, nr);
+		for (i = 0; i < nr; i++)
+			count_deferred(batch->mshare[i], cpus);
 	}
-	if (!cpumask_empty(cpus))
-		arch_mshare_flush(cpus, NULL);
-	preempt_enable();
+	memset(batch->mshare, 0, sizeof(batch->mshare));
 }

@@ -142,31 +142,28 @@ unlock:
 }
 
 /*
- * A free range of whole units. Top down from the same place as other mappings,
- * so that the table a link goes into is often there already.
+ * A free range of whole units, where the architecture would place any mapping:
+ * at @hint, or in a hole that is larger by nearly a unit. Next to other windows,
+ * in the little space that a 32-bit process has, one without that may fit
+ * exactly.
  */
-static unsigned long find_unit_area(unsigned long len, unsigned long base,
-				    unsigned long end)
+static unsigned long find_unit_area(unsigned long hint, unsigned long len,
+				    unsigned long flags)
 {
-	struct vm_unmapped_area_info info = {};
-	unsigned long addr;
+	unsigned long hole = len + MSHARE_UNIT - PAGE_SIZE, at;
+	struct mm_struct *mm = current->mm;
 
-	info.length = len;
-	info.align_mask = MSHARE_UNIT - 1;
-
-	if (test_bit(MMF_TOPDOWN, &current->mm->flags)) {
-		info.flags = VM_UNMAPPED_AREA_TOPDOWN;
-		info.low_limit = PAGE_SIZE;
-		info.high_limit = base;
-		addr = vm_unmapped_area(&info);
-		if (!IS_ERR_VALUE(addr))
-			return addr;
-		info.flags = 0;
-		base = TASK_UNMAPPED_BASE;
+	hint = ALIGN(hint, MSHARE_UNIT);
+	if (hint) {
+		at = mm_get_unmapped_area(mm, NULL, hint, len, 0, flags);
+		if (at == hint)
+			return at;
 	}
-	info.low_limit = base;
-	info.high_limit = end;
-	return vm_unmapped_area(&info);
+	at = mm_get_unmapped_area(mm, NULL, hint, hole, 0, flags);
+	if (!IS_ERR_VALUE(at))
+		return ALIGN(at, MSHARE_UNIT);
+	at = mm_get_unmapped_area(mm, NULL, hint, len, 0, flags);
+	return IS_ERR_VALUE(at) || IS_ALIGNED(at, MSHARE_UNIT) ? at : -ENOMEM;
 }
 
 static unsigned long msharefs_get_unmapped_area(struct file *file,
@@ -175,29 +172,17 @@ static unsigned long msharefs_get_unmapped_area(struct file *file,
 						unsigned long pgoff,
 						unsigned long flags)
 {
-	struct vm_area_struct *vma, *prev;
-	unsigned long base, end;
-
 	if (!IS_ALIGNED(len, MSHARE_UNIT) ||
 	    !IS_ALIGNED((u64)pgoff << PAGE_SHIFT, MSHARE_UNIT))
 		return -EINVAL;
 	if (flags & MAP_FIXED)
 		return IS_ALIGNED(addr, MSHARE_UNIT) ? addr : -EINVAL;
-	if (!arch_mshare_mmap_limits(addr, flags, &base, &end))
+	/* Units do not fit where it points. */
+	if (flags & MAP_32BIT)
 		return -EINVAL;
-	if (len > end)
+	if (len > TASK_SIZE - MSHARE_UNIT)
 		return -ENOMEM;
-
-	if (addr) {
-		addr = ALIGN(addr, MSHARE_UNIT);
-		vma = find_vma_prev(current->mm, addr, &prev);
-		if (addr && addr <= end - len &&
-		    mmap_address_hint_valid(addr, len) &&
-		    (!vma || addr + len <= vm_start_gap(vma)) &&
-		    (!prev || addr >= vm_end_gap(prev)))
-			return addr;
-	}
-	return find_unit_area(len, base, end);
+	return find_unit_area(addr, len, flags);
 }
 
 /* Whether a process has a window on what is beyond @size. */

@@ -65,11 +65,14 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mshare.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -83,8 +86,16 @@
  */
 #define MSHARE_HOST_BASE	P4D_SIZE
 
-/* 64 TiB: leaves room in 47 bits for the base and for other mappings. */
-#define MSHARE_MAX_SIZE		BIT_ULL(46)
+#ifndef DEFAULT_MAP_WINDOW
+#define DEFAULT_MAP_WINDOW	TASK_SIZE_MAX
+#endif
+
+/*
+ * Half of what any process has, to leave room for the base and for other
+ * mappings: 64 TiB on x86.
+ */
+#define MSHARE_MAX_SIZE	\
+	((u64)rounddown_pow_of_two((unsigned long)DEFAULT_MAP_WINDOW - 1))
 #define MSHARE_HOST_END		(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
 
 /**
@@ -103,6 +114,8 @@ struct mshare_limit {
  * struct mshare_region - memory whose page tables are shared
  * @host: the mm that owns VMAs and page tables; no task runs on it
  * @memcg: pays for page tables and memory: the creator's. NULL without memcg
+ * @faults: how many faults windows had; for each CPU
+ * @recent_vma: a VMA of @host that a fault was in; see mshare_forget_vma()
  * @id: what trace events call it
  * @index: what a deferred flush calls it, see mshare_region_find()
  * @free_work: frees it, and the host mm, when those who see it under RCU are
@@ -127,11 +140,12 @@ struct mshare_limit {
  * @windows: how many they have. @attach_lock
  * @links: how many entries of processes point here
  * @flushes: how often the attached processes were flushed
- * @faults: how many faults windows had; for each CPU
  */
 struct mshare_region {
 	struct mm_struct *host;
 	struct mem_cgroup *memcg;
+	unsigned long __percpu *faults;
+	struct vm_area_struct *recent_vma;
 	u64 id;
 	u32 index;
 	struct rcu_work free_work;
@@ -153,7 +167,6 @@ struct mshare_region {
 	unsigned long windows;
 	atomic_long_t links;
 	atomic_long_t flushes;
-	unsigned long __percpu *faults;
 };
 
 /**
@@ -231,6 +244,35 @@ static inline bool mshare_vma_is_reader(struct vm_area_struct *vma)
 	return !(vma->vm_flags & VM_MAYWRITE);
 }
 
+/**
+ * mshare_sees_table - whether a window has a link, and below it a PTE page
+ * @vma: the window
+ * @address: anywhere in it
+ *
+ * Then a fault there takes no page table, or one that khugepaged takes away in
+ * this moment, and no link. A PMD entry for a huge page is as good.
+ *
+ * Context: VMA lock of the window or mmap_lock held, so that the process stays
+ * attached, and the PMD page is there even if the link goes (I1).
+ */
+static inline bool mshare_sees_table(struct vm_area_struct *vma,
+				     unsigned long address)
+{
+	pgd_t *pgd = pgd_offset(vma->vm_mm, address);
+	p4d_t *p4d;
+	pud_t pud;
+
+	if (pgd_none(pgdp_get(pgd)))
+		return false;
+	p4d = p4d_offset(pgd, address);
+	if (p4d_none(p4dp_get(p4d)))
+		return false;
+	pud = pudp_get(pud_offset(p4d, address));
+	/* Windows show whole units: the offset in the PMD page is the same. */
+	return !pud_none(pud) &&
+	       !pmd_none(pmdp_get(pmd_offset(&pud, address)));
+}
+
 /* region.c */
 struct mshare_region *mshare_region_create(u64 id, struct mshare_limit *limit);
 struct mm_struct *mshare_alloc_host(void);
@@ -252,12 +294,10 @@ void mshare_free_empty(struct mshare_region *region, u64 offset, u64 size);
 void mshare_prune_work(struct work_struct *work);
 void mshare_prune(struct mshare_region *region);
 
-/* memcg.c */
-
 /**
  * struct mshare_charge - an allocation for a region that is going on
  * @memcg: who pays; NULL for the current task
- * @old: what was active before
+ * @old: what was active before, if @memcg is
  * @nested: another such allocation was going on
  */
 struct mshare_charge {
@@ -266,21 +306,60 @@ struct mshare_charge {
 	bool nested;
 };
 
-#ifdef CONFIG_MEMCG
-void mshare_charge_begin(struct mshare_charge *charge,
-			 struct mshare_region *region, bool reader);
-void mshare_charge_end(struct mshare_charge *charge);
-#else
-static inline void mshare_charge_begin(struct mshare_charge *charge,
-				       struct mshare_region *region,
-				       bool reader)
+/*
+ * Who pays for memory of a region: the creator's cgroup. Once that has been
+ * removed, the nearest of its parents that has not: nobody can raise the limit
+ * of a removed cgroup, nor would the OOM killer find anyone in it. NULL without
+ * memcg.
+ *
+ * It is kept as long as the region is, which has a reference for its cgroup: a
+ * cgroup has one for its parent.
+ */
+static inline struct mem_cgroup *
+mshare_memcg(const struct mshare_region *region)
 {
+	struct mem_cgroup *memcg = region->memcg;
+
+	while (memcg && unlikely(!mem_cgroup_online(memcg)))
+		memcg = parent_mem_cgroup(memcg);
+	return memcg;
 }
 
-static inline void mshare_charge_end(struct mshare_charge *charge)
+/**
+ * mshare_charge_begin - what follows allocates memory for a region
+ * @charge: filled in for mshare_charge_end()
+ * @region: the region, which stays until then
+ * @reader: for a process that may not write the region: it pays itself
+ *
+ * Nests. Of the host mm's memory, shmem pages are the region's in any case.
+ */
+static __always_inline void mshare_charge_begin(struct mshare_charge *charge,
+						struct mshare_region *region,
+						bool reader)
 {
+	charge->nested = current->mshare_charging;
+	current->mshare_charging = 1;
+	charge->memcg = unlikely(reader) ? NULL : mshare_memcg(region);
+	if (charge->memcg)
+		charge->old = set_active_memcg(charge->memcg);
 }
-#endif
+
+/**
+ * mshare_charge_end - end what mshare_charge_begin() began
+ * @charge: from there
+ *
+ * Return: whether a charge was refused in between, see mshare_refuse_charge().
+ */
+static __always_inline bool mshare_charge_end(struct mshare_charge *charge)
+{
+	bool refused = current->mshare_refused;
+
+	if (charge->memcg)
+		set_active_memcg(charge->old);
+	current->mshare_charging = charge->nested;
+	current->mshare_refused = 0;
+	return refused;
+}
 
 /* debug.c */
 #ifdef CONFIG_MSHARE_DEBUG

@@ -29,28 +29,6 @@ bool mshare_host_in_memcg(struct mm_struct *host, struct mem_cgroup *memcg)
 	return match;
 }
 
-/**
- * mshare_get_memcg - who pays for memory that is faulted into a region
- * @region: the region
- *
- * The creator's cgroup. Once that has been removed, the nearest of its parents
- * that has not: nobody can raise the limit of a removed cgroup, nor would
- * the OOM killer find anyone in it.
- *
- * Context: under RCU, or with the region kept otherwise.
- * Return: a cgroup with a reference for mem_cgroup_put(), NULL without memcg.
- */
-static struct mem_cgroup *mshare_get_memcg(struct mshare_region *region)
-{
-	struct mem_cgroup *memcg = region->memcg;
-
-	rcu_read_lock();
-	while (memcg && !css_tryget_online(&memcg->css))
-		memcg = parent_mem_cgroup(memcg);
-	rcu_read_unlock();
-	return memcg;
-}
-
 /*
  * For get_mem_cgroup_from_mm(). khugepaged and the tracepoints of the mmap_lock
  * come here with no more than mm_count of the host mm held: the region may be
@@ -65,7 +43,9 @@ struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
 	region = mshare_host_region(host);
 	mshare_delay_memcg();
 	if (region)
-		memcg = mshare_get_memcg(region);
+		memcg = mshare_memcg(region);
+	if (memcg)
+		css_get(&memcg->css);
 	rcu_read_unlock();
 	/* Like a mm that has lost its owner. */
 	return memcg ?: root_mem_cgroup;
@@ -84,33 +64,4 @@ bool __mshare_refuse_charge(struct mem_cgroup *over_limit)
 	if (foreign)
 		current->mshare_refused = 1;
 	return foreign;
-}
-
-/**
- * mshare_charge_begin - what follows allocates memory for a region
- * @charge: filled in for mshare_charge_end()
- * @region: the region
- * @reader: for a process that may not write the region: it pays itself
- *
- * Nests. Of the host mm's memory, shmem pages are the region's in any case.
- */
-void mshare_charge_begin(struct mshare_charge *charge,
-			 struct mshare_region *region, bool reader)
-{
-	charge->nested = current->mshare_charging;
-	current->mshare_charging = 1;
-	charge->memcg = reader ? NULL : mshare_get_memcg(region);
-	charge->old = charge->memcg ? set_active_memcg(charge->memcg) : NULL;
-}
-
-/**
- * mshare_charge_end - end what mshare_charge_begin() began
- * @charge: from there
- */
-void mshare_charge_end(struct mshare_charge *charge)
-{
-	if (charge->memcg)
-		set_active_memcg(charge->old);
-	mem_cgroup_put(charge->memcg);
-	current->mshare_charging = charge->nested;
 }

@@ -231,8 +231,7 @@ static void flush_batch(struct table_batch *batch)
 
 	if (!batch->nr)
 		return;
-	flush_tlb_mm_range(batch->host, batch->start, batch->end, PAGE_SHIFT,
-			   true);
+	mshare_flush(batch->host, batch->start, batch->end, PAGE_SHIFT, true);
 	for (i = 0; i < batch->nr; i++)
 		pte_free_defer(batch->host, batch->table[i]);
 	batch->nr = 0;

@@ -3,7 +3,7 @@
  * mshare on x86: which CPUs run processes of a region, and flushing them
  *
  * switch_mm_irqs_off() comes here when it loads a process that is attached to
- * regions. The CPU then notes which, for arch_mshare_loaded() to find, and looks
+ * regions. The CPU then notes which, for a flush to find, and looks
  * whether one of them was flushed while the process was not loaded. The order of
  * the two against a flush is at the head of mm/mshare/flush.c.
  *
@@ -45,6 +45,9 @@ struct loaded {
 };
 
 static DEFINE_PER_CPU_SHARED_ALIGNED(struct loaded, loaded_regions);
+static DEFINE_PER_CPU(struct cpumask, flush_cpus);
+
+static_assert(MSHARE_FLUSH_ALL == TLB_FLUSH_ALL);
 
 /* Who reads it meanwhile finds LOADED_ANY, or what was before. */
 static void note_regions(struct mm_struct *mm)
@@ -121,15 +124,8 @@ static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 	return false;
 }
 
-/**
- * arch_mshare_loaded - add the CPUs that have a process of a region loaded
- * @cpus: the mask to add to
- * @index: of the region
- * @lazy_too: also those that have it loaded, but do not use it
- *
- * Context: preemption disabled, after a full barrier.
- */
-void arch_mshare_loaded(struct cpumask *cpus, u32 index, bool lazy_too)
+/* After a full barrier. */
+static void add_loaded(struct cpumask *cpus, u32 index, bool lazy_too)
 {
 	int cpu;
 
@@ -163,7 +159,7 @@ static bool few_pages(const struct mshare_flush_info *info,
 {
 	unsigned long pages;
 
-	if (info->end == TLB_FLUSH_ALL || !shown->nr)
+	if (info->end == MSHARE_FLUSH_ALL || !shown->nr)
 		return false;
 	pages = (info->end - info->start) >> info->shift;
 	return pages * shown->nr <= PAGES_CEILING;
@@ -202,17 +198,61 @@ static void flush_loaded(void *data)
 	trace_tlb_flush(TLB_REMOTE_SHOOTDOWN, pages);
 }
 
+/* Not from interrupts, so one mask for each CPU is enough. */
+static struct cpumask *get_flush_cpus(void)
+{
+	struct cpumask *cpus;
+
+	preempt_disable();
+	cpus = this_cpu_ptr(&flush_cpus);
+	cpumask_clear(cpus);
+	return cpus;
+}
+
+static int put_flush_cpus(struct cpumask *cpus,
+			  const struct mshare_flush_info *info)
+{
+	int nr = cpumask_weight(cpus);
+
+	if (nr)
+		on_each_cpu_mask(cpus, flush_loaded, (void *)info, true);
+	preempt_enable();
+	return nr;
+}
+
 /**
  * arch_mshare_flush - flush what CPUs have of a region
- * @cpus: from arch_mshare_loaded(), at least one
- * @info: what has changed; NULL for everything, of all regions
+ * @info: what has changed
+ * @freed_tables: page tables are about to be freed: CPUs that have a process
+ *	loaded without using it are flushed, too
  *
- * When this returns, none of them uses an old translation.
+ * When this returns, no CPU that has an attached process loaded uses an old
+ * translation.
  *
- * Context: preemption disabled, interrupts on; may hold page table locks.
+ * Context: after a full barrier, interrupts on; may hold page table locks.
+ * Return: how many CPUs were flushed.
  */
-void arch_mshare_flush(const struct cpumask *cpus,
-		       const struct mshare_flush_info *info)
+int arch_mshare_flush(const struct mshare_flush_info *info, bool freed_tables)
 {
-	on_each_cpu_mask(cpus, flush_loaded, (void *)info, true);
+	struct cpumask *cpus = get_flush_cpus();
+
+	add_loaded(cpus, info->index, freed_tables);
+	return put_flush_cpus(cpus, info);
+}
+
+/**
+ * arch_mshare_flush_all - flush all that CPUs have of regions
+ * @index: of the regions
+ * @nr: how many they are
+ *
+ * Context: as for arch_mshare_flush().
+ * Return: how many CPUs were flushed.
+ */
+int arch_mshare_flush_all(const u32 *index, int nr)
+{
+	struct cpumask *cpus = get_flush_cpus();
+
+	while (nr--)
+		add_loaded(cpus, index[nr], false);
+	return put_flush_cpus(cpus, NULL);
 }

@@ -3,10 +3,7 @@
 #define _ASM_X86_MSHARE_H
 
 #include <linux/bitops.h>
-#include <linux/compat.h>
-#include <linux/elf.h>
 #include <linux/mm_types.h>
-#include <linux/mman.h>
 #include <linux/pgtable.h>
 
 /*
@@ -33,7 +30,6 @@ static inline bool arch_mshare_link_write(pud_t link)
 	return pud_flags(link) & _PAGE_RW;
 }
 
-struct cpumask;
 struct mshare_flush_info;
 
 /*
@@ -57,30 +53,7 @@ static inline u64 arch_mshare_mark_stale(struct mm_struct *mm)
 }
 
 void arch_mshare_attached(struct mm_struct *mm);
-void arch_mshare_loaded(struct cpumask *cpus, u32 index, bool lazy_too);
-void arch_mshare_flush(const struct cpumask *cpus,
-		       const struct mshare_flush_info *info);
-
-/*
- * Where mmap(2) may place a window: below @base when searching top down, and
- * in any case below @end. Addresses above 2^47 are given only to those who ask
- * with @hint. Return false for MAP_32BIT: units do not fit where it points.
- */
-static inline bool arch_mshare_mmap_limits(unsigned long hint,
-					   unsigned long flags,
-					   unsigned long *base,
-					   unsigned long *end)
-{
-	bool compat = in_32bit_syscall();
-	bool full = !compat && hint > DEFAULT_MAP_WINDOW;
-
-	if (flags & MAP_32BIT)
-		return false;
-	*base = get_mmap_base(0);
-	if (full)
-		*base += TASK_SIZE_MAX - DEFAULT_MAP_WINDOW;
-	*end = compat ? task_size_32bit() : task_size_64bit(full);
-	return true;
-}
+int arch_mshare_flush(const struct mshare_flush_info *info, bool freed_tables);
+int arch_mshare_flush_all(const u32 *index, int nr);
 
 #endif /* _ASM_X86_MSHARE_H */
