@@ -69,7 +69,7 @@ static bool check_kernel(struct report *report)
 
 	if (probe == -ENOSYS) {
 		bad(report, NO_MSHARE, "kernel", "this kernel has no mshare",
-		    "Boot a kernel with CONFIG_MSHARE=y. If this one has it, sysfs is not mounted here.");
+		    "Boot a kernel with CONFIG_MSHAREFS=y. If this one has it, sysfs is not mounted here.");
 		return false;
 	}
 	say(report, "kernel", "it has mshare", NULL);

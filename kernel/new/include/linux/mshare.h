@@ -63,7 +63,7 @@ void mshare_unlock_host_vma(struct vm_area_struct *host_vma, bool mmap_locked);
 bool mshare_may_mremap(unsigned long address, unsigned long old_len,
 		       unsigned long new_len, unsigned long flags,
 		       unsigned long new_address);
-unsigned long mshare_move_links(struct vm_area_struct *vma,
+unsigned long mshare_link_moved(struct vm_area_struct *vma,
 				unsigned long address, unsigned long len);
 unsigned long mshare_dump_hole(unsigned long address, unsigned long end);
 int mshare_walk_window(unsigned long start, unsigned long end,
@@ -178,8 +178,8 @@ bool mshare_mm_has_windows(struct mm_struct *mm);
 bool mshare_dump_window(unsigned long address);
 unsigned long __mshare_sharers(struct vm_area_struct *vma);
 bool __mshare_attached(struct mm_struct *host, struct task_struct *task);
-struct file *mshare_window_range(struct mm_struct **mm, unsigned long *start,
-				 unsigned long *end);
+struct file *mshare_translate_range(struct mm_struct **mm, unsigned long *start,
+				    unsigned long *end);
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch);
 
 /* The current task has yet to flush a region in which it unmapped dirty pages. */
@@ -238,9 +238,9 @@ static inline bool __mshare_attached(struct mm_struct *host,
 	return false;
 }
 
-static inline struct file *mshare_window_range(struct mm_struct **mm,
-					       unsigned long *start,
-					       unsigned long *end)
+static inline struct file *mshare_translate_range(struct mm_struct **mm,
+						  unsigned long *start,
+						  unsigned long *end)
 {
 	return NULL;
 }

@@ -11,11 +11,52 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/falloc.h>
+#include <linux/hugetlb.h>
 #include <linux/mman.h>
 #include <linux/shmem_fs.h>
 
 #include "../internal.h"
 #include "internal.h"
+
+static void describe_object(struct vm_area_struct *vma, unsigned long start,
+			    unsigned long end, struct mshare_object *object)
+{
+	object->file = get_file(vma->vm_file);
+	object->offset = start - MSHARE_HOST_BASE;
+	object->from = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) +
+		       (start - vma->vm_start);
+	object->to = object->from + (end - start);
+	object->vm_flags = vma->vm_flags;
+	object->page_shift = ilog2(vma_kernel_pagesize(vma));
+	object->is_private = vma->vm_flags & VM_MSHARE_OWN;
+}
+
+/**
+ * mshare_find_object - what is mapped at an offset of a region, or next
+ * @region: the region
+ * @offset: where to look from, bytes
+ * @object: out: all of the mapping that ends after @offset; the caller has to
+ *	fput() its file
+ *
+ * Context: may sleep; the mmap_lock of the host mm is not held afterwards.
+ * Return: 1; 0 when there is nothing more; -EINTR when the caller is being
+ * killed.
+ */
+int mshare_find_object(struct mshare_region *region, u64 offset,
+		       struct mshare_object *object)
+{
+	struct vm_area_struct *vma;
+
+	if (offset >= MSHARE_MAX_SIZE)
+		return 0;
+	if (mmap_read_lock_killable(region->host))
+		return -EINTR;
+	vma = find_vma(region->host, MSHARE_HOST_BASE + offset);
+	if (vma)
+		describe_object(vma, vma->vm_start, vma->vm_end, object);
+	mmap_read_unlock(region->host);
+	return !!vma;
+}
 
 /**
  * mshare_next_object - what is mapped next in a range of a region
@@ -40,13 +81,9 @@ int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
 		return -EINTR;
 	vma = find_vma_intersection(region->host, address, limit);
 	if (vma) {
-		address = max(address, vma->vm_start);
 		limit = min(limit, vma->vm_end);
-		object->file = get_file(vma->vm_file);
-		object->from = ((loff_t)vma->vm_pgoff << PAGE_SHIFT) +
-			       (address - vma->vm_start);
-		object->to = object->from + (limit - address);
-		object->vm_flags = vma->vm_flags;
+		describe_object(vma, max(address, vma->vm_start), limit,
+				object);
 		*offset = limit - MSHARE_HOST_BASE;
 	}
 	mmap_read_unlock(region->host);

@@ -220,9 +220,9 @@ static __always_inline vm_fault_t fault_charged(struct region_fault fault)
 	vm_fault_t ret;
 	bool refused;
 
-	mshare_charge_begin(&charge, fault.region, fault.reader);
+	charge_begin(&charge, fault.region, fault.reader);
 	ret = fault_host(fault);
-	refused = mshare_charge_end(&charge);
+	refused = charge_end(&charge);
 	trace_mshare_fault(fault.region->id, fault.address - MSHARE_HOST_BASE,
 			   fault.flags, ret);
 	if (unlikely(refused) && ret & VM_FAULT_OOM)

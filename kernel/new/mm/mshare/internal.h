@@ -7,8 +7,7 @@
  *     (link, RW)          |                       (link, RO)
  *                         +-- PTE pages, leaves: once, for everyone
  *
- * The engine (region, map, window, link, fault, walk, flush) knows nothing of the
- * file system in front of it (fs.c, dir.c, super.c, ioctl.c).
+ * This is what the engine keeps to itself. What front ends may use is in engine.h.
  *
  * Invariants, each with the place that keeps it:
  *
@@ -16,17 +15,18 @@
  *     exists or a CPU could still walk it. Unmapping in a host mm leaves PMD
  *     pages and what is above them (free_pmd_range() asks
  *     mm_is_mshare_host()); they are freed while no process is attached
- *     (tables.c), or with the region, which is destroyed only after the last
- *     window has dropped its vm_file.
+ *     (tables.c), or with the region, for which each attached process has a
+ *     reference.
  * I2  A link is retired in this order: clear it, flush the process over the
  *     whole unit with paging-structure caches and lazy CPUs, then drop the
  *     reference that keeps the tables. The flush sends IPIs, or on
  *     paravirtual hosts tables are freed by RCU, so GUP-fast, which runs with
- *     interrupts off, is over before a table is freed. The reference is
- *     vm_file, which remove_vma() drops after tlb_finish_mmu().
+ *     interrupts off, is over before a table is freed. The reference is that
+ *     of the attachment, which ->close() of the last window drops: munmap(2)
+ *     and exit(2) call it after tlb_finish_mmu().
  * I3  A process has an attachment for a region, and every CPU that runs it
  *     has noted so, before its first link is visible, and until its last link
- *     is cleared and flushed (window.c).
+ *     is cleared and flushed (attach.c).
  * I4  Whoever clears or tightens a leaf flushes through the host mm, before
  *     the page is freed or the caller told. That reaches every CPU that runs
  *     an attached process, and every other before it does (flush.c).
@@ -40,8 +40,8 @@
  *     called by unmap_page_range().
  * I8  RSS and page-table bytes of a region are the host mm's. A link is
  *     counted nowhere; the PUD page that holds it is the process's.
- * I9  Nothing outlives the last reference: mshare_region_destroy() frees the
- *     host mm, its tables and the memory cgroup reference.
+ * I9  Nothing outlives the last reference: mshare_region_put() frees the host
+ *     mm, its tables and the memory cgroup reference.
  *
  * Lock order, outermost first:
  *
@@ -65,20 +65,17 @@
 
 #include <linux/atomic.h>
 #include <linux/list.h>
-#include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mmu_notifier.h>
-#include <linux/mshare.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/refcount.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-/* Windows and sizes are multiples of what one link covers. */
-#define MSHARE_UNIT		PUD_SIZE
-#define MSHARE_UNIT_MASK	(~(MSHARE_UNIT - 1))
+#include "engine.h"
 
 /*
  * Where a region starts in its host mm. Not 0, so that no host address looks
@@ -86,29 +83,7 @@
  */
 #define MSHARE_HOST_BASE	P4D_SIZE
 
-#ifndef DEFAULT_MAP_WINDOW
-#define DEFAULT_MAP_WINDOW	TASK_SIZE_MAX
-#endif
-
-/*
- * Half of what any process has, to leave room for the base and for other
- * mappings: 64 TiB on x86.
- */
-#define MSHARE_MAX_SIZE	\
-	((u64)rounddown_pow_of_two((unsigned long)DEFAULT_MAP_WINDOW - 1))
 #define MSHARE_HOST_END		(MSHARE_HOST_BASE + MSHARE_MAX_SIZE)
-
-/**
- * struct mshare_limit - what bounds the kernel memory of regions
- * @charge: count @pages more, or give back if negative, which does not fail.
- *	@reader: for a process that may not write the region. Called under
- *	spinlocks. Return 0 or -ENOSPC
- *
- * The front end has it.
- */
-struct mshare_limit {
-	int (*charge)(struct mshare_limit *limit, long pages, bool reader);
-};
 
 /**
  * struct mshare_region - memory whose page tables are shared
@@ -118,12 +93,12 @@ struct mshare_limit {
  * @recent_vma: a VMA of @host that a fault was in; see mshare_forget_vma()
  * @id: what trace events call it
  * @index: what a deferred flush calls it, see mshare_region_find()
+ * @refs: one of the front end, and one of each attachment
  * @free_work: frees it, and the host mm, when those who see it under RCU are
  *	done
  * @lock: serialises changes of size, mapping, and set-up of windows
  * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. Changed under
  *	@lock
- * @start: address of the first window ever made, 0 before. @lock
  * @locked: pages charged to @lock_ucounts. mmap_lock of @host
  * @lock_ucounts: whose RLIMIT_MEMLOCK they count for; NULL while there are
  *	none. mmap_lock of @host
@@ -148,10 +123,10 @@ struct mshare_region {
 	struct vm_area_struct *recent_vma;
 	u64 id;
 	u32 index;
+	refcount_t refs;
 	struct rcu_work free_work;
 	struct mutex lock;	/* size, start, mapping, set-up of windows */
 	u64 size;
-	u64 start;
 	unsigned long locked;
 	struct ucounts *lock_ucounts;
 	struct mshare_limit *limit;
@@ -221,12 +196,25 @@ static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
 	       (address - vma->vm_start);
 }
 
+/* The other way round, for an address that @vma shows. */
+static inline unsigned long mshare_window_address(struct vm_area_struct *vma,
+						  unsigned long host_address)
+{
+	return host_address - mshare_host_address(vma, vma->vm_start) +
+	       vma->vm_start;
+}
+
+/* What attaches the process of window @vma to its region; NULL while forking. */
+static inline struct mshare_attachment *
+mshare_window_attachment(struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
 static inline struct mshare_region *
 mshare_window_region(struct vm_area_struct *vma)
 {
-	struct mshare_attachment *attachment = vma->vm_private_data;
-
-	return attachment->region;
+	return mshare_window_attachment(vma)->region;
 }
 
 /*
@@ -274,12 +262,9 @@ static inline bool mshare_sees_table(struct vm_area_struct *vma,
 }
 
 /* region.c */
-struct mshare_region *mshare_region_create(u64 id, struct mshare_limit *limit);
 struct mm_struct *mshare_alloc_host(void);
-void mshare_region_destroy(struct mshare_region *region);
 struct mshare_region *mshare_region_find(u32 index);
-void mshare_settle_all(struct mshare_limit *limit);
-int mshare_region_resize(struct mshare_region *region, u64 size);
+void mshare_region_get(struct mshare_region *region);
 
 /* tables.c */
 int mshare_reserve(struct mshare_region *region, long pages, bool reader);
@@ -293,18 +278,6 @@ int mshare_tables_missing(struct mm_struct *host, unsigned long address);
 void mshare_free_empty(struct mshare_region *region, u64 offset, u64 size);
 void mshare_prune_work(struct work_struct *work);
 void mshare_prune(struct mshare_region *region);
-
-/**
- * struct mshare_charge - an allocation for a region that is going on
- * @memcg: who pays; NULL for the current task
- * @old: what was active before, if @memcg is
- * @nested: another such allocation was going on
- */
-struct mshare_charge {
-	struct mem_cgroup *memcg;
-	struct mem_cgroup *old;
-	bool nested;
-};
 
 /*
  * Who pays for memory of a region: the creator's cgroup. Once that has been
@@ -325,17 +298,10 @@ mshare_memcg(const struct mshare_region *region)
 	return memcg;
 }
 
-/**
- * mshare_charge_begin - what follows allocates memory for a region
- * @charge: filled in for mshare_charge_end()
- * @region: the region, which stays until then
- * @reader: for a process that may not write the region: it pays itself
- *
- * Nests. Of the host mm's memory, shmem pages are the region's in any case.
- */
-static __always_inline void mshare_charge_begin(struct mshare_charge *charge,
-						struct mshare_region *region,
-						bool reader)
+/* See mshare_charge_begin(). */
+static __always_inline void charge_begin(struct mshare_charge *charge,
+					 struct mshare_region *region,
+					 bool reader)
 {
 	charge->nested = current->mshare_charging;
 	current->mshare_charging = 1;
@@ -344,13 +310,7 @@ static __always_inline void mshare_charge_begin(struct mshare_charge *charge,
 		charge->old = set_active_memcg(charge->memcg);
 }
 
-/**
- * mshare_charge_end - end what mshare_charge_begin() began
- * @charge: from there
- *
- * Return: whether a charge was refused in between, see mshare_refuse_charge().
- */
-static __always_inline bool mshare_charge_end(struct mshare_charge *charge)
+static __always_inline bool charge_end(struct mshare_charge *charge)
 {
 	bool refused = current->mshare_refused;
 
@@ -381,71 +341,14 @@ static inline void mshare_delay_memcg(void)
  */
 #define VM_MSHARE_OWN	VM_DONTCOPY
 
-/**
- * struct mshare_map_args - what is to be mapped, and where
- * @file: the object
- * @own: nobody else has it
- * @pgoff: where in the object, in pages
- * @offset: where in the region, bytes, page-aligned
- * @size: bytes, page-aligned; @offset + @size is within the region
- * @prot: PROT_*
- * @flags: MAP_*, as for mmap(2). With MAP_FIXED_NOREPLACE nothing may be
- *	mapped there; without it, what is gets unmapped
- * @unmapped: out: list for mshare_free_unmapped()
- */
-struct mshare_map_args {
-	struct file *file;
-	bool own;
-	pgoff_t pgoff;
-	u64 offset;
-	u64 size;
-	unsigned long prot;
-	unsigned long flags;
-	struct list_head unmapped;
-};
-
-/* map.c */
-int mshare_map(struct mshare_region *region, struct mshare_map_args *args);
-void mshare_free_unmapped(struct list_head *unmapped);
-int mshare_unmap(struct mshare_region *region, u64 offset, u64 size);
-int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
-		   unsigned long prot);
-
-/**
- * struct mshare_object - a mapped object, or the part of it in a range
- * @file: with a reference
- * @from: offset in @file, bytes
- * @to: offset in @file of its end, bytes
- * @vm_flags: of the mapping
- */
-struct mshare_object {
-	struct file *file;
-	loff_t from;
-	loff_t to;
-	vm_flags_t vm_flags;
-};
-
-/* advise.c */
-int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
-		       struct mshare_object *object);
-int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
-		  int advice);
-int mshare_populate(struct mshare_region *region, u64 offset, u64 size);
-
-/* lock.c */
-int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
-		vm_flags_t vm_flags);
+/* mlock.c */
 int mshare_charge_locked(struct mshare_region *region, unsigned long pages);
 void mshare_settle_locked(struct mshare_region *region);
 
-/* window.c */
+/* attach.c */
 struct mshare_attachment *mshare_find_attachment(struct mm_struct *mm,
 						 struct mshare_region *region);
-struct mshare_attachment *mshare_attach(struct mshare_region *region,
-					struct mm_struct *mm);
-void mshare_detach(struct mshare_attachment *attachment);
-void mshare_window_init(struct vm_area_struct *vma,
-			struct mshare_attachment *attachment);
+void mshare_tell_exclusive(void);
 
 /* link.c */
 pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
@@ -453,7 +356,7 @@ pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
 int mshare_link_unit(struct vm_area_struct *vma, unsigned long address);
 int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 		      unsigned long end);
-bool mshare_range_linked(struct vm_area_struct *vma);
+bool mshare_window_linked(struct vm_area_struct *vma);
 
 /* stat.c */
 enum mshare_stat_item {
@@ -464,8 +367,6 @@ enum mshare_stat_item {
 	MSHARE_STAT_FLUSHES,
 	NR_MSHARE_STATS
 };
-
-struct mshare_stat;
 
 DECLARE_PER_CPU(long [NR_MSHARE_STATS], mshare_stats);
 
@@ -491,8 +392,5 @@ static inline void mshare_count_link(struct mshare_region *region, long n)
 	atomic_long_add(n, &region->links);
 	mshare_stat_add(MSHARE_STAT_LINKS, n);
 }
-
-void mshare_region_stat(struct mshare_region *region, struct mshare_stat *stat);
-int mshare_stat_init(void);
 
 #endif /* _MM_MSHARE_INTERNAL_H */

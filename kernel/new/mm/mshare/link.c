@@ -264,7 +264,7 @@ long mshare_change_protection(struct mmu_gather *tlb,
 }
 
 /* Whether any link of the window is left; for assertions. */
-bool mshare_range_linked(struct vm_area_struct *vma)
+bool mshare_window_linked(struct vm_area_struct *vma)
 {
 	unsigned long address, next;
 	pud_t *pud;

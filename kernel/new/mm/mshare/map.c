@@ -30,8 +30,8 @@
 #include "../internal.h"
 #include "internal.h"
 
-/* Part of an object of the region's own that is about to be unmapped. */
-struct unmapped {
+/* Memory of a private object that nobody can reach once it is unmapped. */
+struct mshare_hole {
 	struct list_head node;
 	struct file *file;
 	loff_t offset;
@@ -54,7 +54,7 @@ static int gather_unmapped(struct mm_struct *host, unsigned long start,
 {
 	VMA_ITERATOR(vmi, host, start);
 	struct vm_area_struct *vma;
-	struct unmapped *part;
+	struct mshare_hole *hole;
 	unsigned long from;
 
 	for_each_vma_range(vmi, vma, end) {
@@ -63,31 +63,32 @@ static int gather_unmapped(struct mm_struct *host, unsigned long start,
 		    (maps_all(vma) && start <= vma->vm_start &&
 		     end >= vma->vm_end))
 			continue;
-		part = kmalloc(sizeof(*part), GFP_KERNEL);
-		if (!part)
+		hole = kmalloc(sizeof(*hole), GFP_KERNEL);
+		if (!hole)
 			return -ENOMEM;
-		part->file = get_file(vma->vm_file);
-		part->offset = (loff_t)linear_page_index(vma, from) <<
+		hole->file = get_file(vma->vm_file);
+		hole->offset = (loff_t)linear_page_index(vma, from) <<
 			       PAGE_SHIFT;
-		part->size = min(end, vma->vm_end) - from;
-		list_add_tail(&part->node, list);
+		hole->size = min(end, vma->vm_end) - from;
+		list_add_tail(&hole->node, list);
 	}
 	return 0;
 }
 
-static void drop_unmapped(struct list_head *unmapped, bool punch)
+static void free_hole(struct mshare_hole *hole)
 {
-	struct unmapped *part, *next;
+	list_del(&hole->node);
+	fput(hole->file);
+	kfree(hole);
+}
 
-	list_for_each_entry_safe(part, next, unmapped, node) {
-		if (punch)
-			vfs_fallocate(part->file, FALLOC_FL_PUNCH_HOLE |
-				      FALLOC_FL_KEEP_SIZE, part->offset,
-				      part->size);
-		fput(part->file);
-		kfree(part);
-	}
-	INIT_LIST_HEAD(unmapped);
+/* The range is still mapped. */
+static void keep_unmapped(struct list_head *unmapped)
+{
+	struct mshare_hole *hole, *next;
+
+	list_for_each_entry_safe(hole, next, unmapped, node)
+		free_hole(hole);
 }
 
 /**
@@ -99,7 +100,13 @@ static void drop_unmapped(struct list_head *unmapped, bool punch)
  */
 void mshare_free_unmapped(struct list_head *unmapped)
 {
-	drop_unmapped(unmapped, true);
+	struct mshare_hole *hole, *next;
+
+	list_for_each_entry_safe(hole, next, unmapped, node) {
+		vfs_fallocate(hole->file, FALLOC_FL_PUNCH_HOLE |
+			      FALLOC_FL_KEEP_SIZE, hole->offset, hole->size);
+		free_hole(hole);
+	}
 }
 
 static int unmap_host(struct mshare_region *region, unsigned long start,
@@ -131,7 +138,7 @@ static int map_object(struct mm_struct *host,
 	unsigned long mapped, populate;
 
 	mapped = do_mmap_in(host, args->file, address, size, args->prot,
-			    flags, args->own ? VM_MSHARE_OWN : 0, args->pgoff,
+			    flags, args->private_object ? VM_MSHARE_OWN : 0, args->pgoff,
 			    &populate, NULL);
 	return IS_ERR_VALUE(mapped) ? mapped : 0;
 }
@@ -156,7 +163,7 @@ static int try_object(struct mshare_region *region,
 	struct mm_struct *scratch;
 	int err;
 
-	if (args->own || shmem_mapping(args->file->f_mapping) ||
+	if (args->private_object || shmem_mapping(args->file->f_mapping) ||
 	    is_file_hugepages(args->file))
 		return 0;
 	scratch = mshare_alloc_host();
@@ -236,9 +243,13 @@ int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 	      gather_unmapped(host, start, end, &args->unmapped) ?:
 	      map_host(region, args);
 	mshare_settle_locked(region);
-	/* When it failed with no way back, nothing is mapped any more. */
+	/*
+	 * On failure the old mappings are normally still in place: keep their
+	 * memory. If the range is empty, unmapping could not be undone, and the
+	 * memory must be freed.
+	 */
 	if (err && find_vma_intersection(host, start, end))
-		drop_unmapped(&args->unmapped, false);
+		keep_unmapped(&args->unmapped);
 	mmap_write_unlock(host);
 
 	trace_mshare_map(region->id, args->offset, args->size, args->prot, err);
@@ -273,7 +284,10 @@ int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 		err = unmap_host(region, start, start + size);
 	mshare_settle_locked(region);
 	mmap_write_unlock(host);
-	drop_unmapped(&unmapped, !err);
+	if (err)
+		keep_unmapped(&unmapped);
+	else
+		mshare_free_unmapped(&unmapped);
 	/* A PTE page can be there for what is left on both sides. */
 	mshare_free_empty(region, offset, size);
 	mshare_prune(region);

@@ -2,10 +2,10 @@
 /*
  * mshare regions: the host mm and its lifetime
  *
- * A region lives as long as the front end keeps it, which is as long as a
- * name, an open file or a window refers to it. No task owns it: host->owner
- * is NULL, and the memory cgroup of the creator is held by the region. So
- * nothing happens to it when the creator exits.
+ * A region lives as long as the front end or an attached process has a
+ * reference. No task owns it: host->owner is NULL, and the memory cgroup of the
+ * creator is held by the region. So nothing happens to it when the creator
+ * exits.
  *
  * Who finds a region without holding any of these, by the array of all regions,
  * by host->mshare_region or by an attachment, does so under RCU, which keeps
@@ -106,6 +106,7 @@ struct mshare_region *mshare_region_create(u64 id,
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
+	refcount_set(&region->refs, 1);
 	mutex_init(&region->lock);
 	spin_lock_init(&region->charge_lock);
 	region->limit = limit;
@@ -158,13 +159,8 @@ static void free_region_work(struct work_struct *work)
 	kfree(region);
 }
 
-/**
- * mshare_region_destroy - free a region with all its memory
- * @region: no window is left, and nobody can make one
- *
- * Context: may sleep. current->mm may be NULL.
- */
-void mshare_region_destroy(struct mshare_region *region)
+/* No window is left, and nobody can make one. current->mm may be NULL. */
+static void destroy_region(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
 
@@ -187,6 +183,79 @@ void mshare_region_destroy(struct mshare_region *region)
 	/* Not kfree_rcu(): it may batch for seconds, and this pins a memcg. */
 	INIT_RCU_WORK(&region->free_work, free_region_work);
 	queue_rcu_work(system_wq, &region->free_work);
+}
+
+/* For who has a reference, or is given one by the front end. */
+void mshare_region_get(struct mshare_region *region)
+{
+	refcount_inc(&region->refs);
+}
+
+/**
+ * mshare_region_put - drop a reference
+ * @region: with the last one it is destroyed, with all its memory
+ *
+ * Nobody may attach to the region once the front end has dropped its own.
+ *
+ * Context: may sleep.
+ */
+void mshare_region_put(struct mshare_region *region)
+{
+	if (refcount_dec_and_test(&region->refs))
+		destroy_region(region);
+}
+
+/**
+ * mshare_region_lock - keep others from changing size and windows of a region
+ * @region: the region
+ *
+ * Context: may sleep; inside the mmap_lock of a process.
+ * Return: 0, -EINTR when the caller is being killed.
+ */
+int mshare_region_lock(struct mshare_region *region)
+{
+	return mutex_lock_killable(&region->lock);
+}
+
+void mshare_region_unlock(struct mshare_region *region)
+{
+	mutex_unlock(&region->lock);
+}
+
+/**
+ * mshare_region_size - how large a region is
+ * @region: the region. It can change at any time if it is not locked
+ *
+ * Return: bytes, 0 if nothing has been set up.
+ */
+u64 mshare_region_size(struct mshare_region *region)
+{
+	return READ_ONCE(region->size);
+}
+
+/**
+ * mshare_charge_begin - what follows allocates memory for a region
+ * @charge: filled in for mshare_charge_end()
+ * @region: the region, which stays until then
+ * @reader: for a process that may not write the region: it pays itself
+ *
+ * Nests. Of the host mm's memory, shmem pages are the region's in any case.
+ */
+void mshare_charge_begin(struct mshare_charge *charge,
+			 struct mshare_region *region, bool reader)
+{
+	charge_begin(charge, region, reader);
+}
+
+/**
+ * mshare_charge_end - end what mshare_charge_begin() began
+ * @charge: from there
+ *
+ * Return: whether a charge was refused in between, see mshare_refuse_charge().
+ */
+bool mshare_charge_end(struct mshare_charge *charge)
+{
+	return charge_end(charge);
 }
 
 /**

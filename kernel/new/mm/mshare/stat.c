@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mshare statistics: of one region, and of all in /sys/kernel/mm/mshare/ */
+#include <linux/init.h>
 #include <linux/kobject.h>
 #include <linux/mm.h>
 #include <linux/sysfs.h>
-
-#include <uapi/linux/msharefs.h>
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/mshare.h>
@@ -38,7 +37,8 @@ static u64 host_resident(struct mm_struct *host)
  *
  * Context: may sleep.
  */
-void mshare_region_stat(struct mshare_region *region, struct mshare_stat *stat)
+void mshare_region_stat(struct mshare_region *region,
+			struct mshare_region_stat *stat)
 {
 	struct mm_struct *host = region->host;
 	int cpu;
@@ -97,7 +97,8 @@ static const struct attribute_group mshare_attr_group = {
 	.attrs	= mshare_attrs,
 };
 
-int __init mshare_stat_init(void)
+static int __init mshare_stat_init(void)
 {
 	return sysfs_create_group(mm_kobj, &mshare_attr_group);
 }
+subsys_initcall(mshare_stat_init);

@@ -2,58 +2,13 @@
 /*
  * mshare windows: the VMAs through which processes see a region
  *
- * A process with windows of a region is attached to it: there is one struct
- * mshare_attachment for it, which counts the windows and is what a flush finds.
- * It is on the list of the process from before the first link is set until after
- * the last one was cleared and flushed (I3): mmap(2) and fork(2) attach before they
- * link, and ->close() detaches, which munmap(2) and exit(2) call after
- * tlb_finish_mmu().
+ * What can be done with a window as a VMA: it is made, forked, split, moved and
+ * closed in whole units.
  */
-#include <linux/file.h>
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
-#include <linux/rculist.h>
-#include <linux/sched/mm.h>
-#include <linux/slab.h>
 
 #include "internal.h"
-
-/**
- * mshare_find_attachment - what attaches a process to a region
- * @mm: of the process
- * @region: the region
- *
- * Context: under RCU, or interrupts off; or mmap_lock of @mm held for writing.
- * Return: the attachment, or NULL.
- */
-struct mshare_attachment *mshare_find_attachment(struct mm_struct *mm,
-						 struct mshare_region *region)
-{
-	struct mshare_attachment *attachment;
-
-	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
-				 irqs_disabled() ||
-				 lockdep_is_held(&mm->mmap_lock))
-		if (attachment->region == region)
-			return attachment;
-	return NULL;
-}
-
-/* Count one more window if the process is attached already. */
-static struct mshare_attachment *get_attachment(struct mshare_region *region,
-						struct mm_struct *mm)
-{
-	struct mshare_attachment *attachment;
-
-	attachment = mshare_find_attachment(mm, region);
-	if (!attachment)
-		return NULL;
-	spin_lock(&region->attach_lock);
-	attachment->windows++;
-	region->windows++;
-	spin_unlock(&region->attach_lock);
-	return attachment;
-}
 
 static unsigned long window_delta(struct vm_area_struct *vma)
 {
@@ -66,7 +21,7 @@ static unsigned long window_delta(struct vm_area_struct *vma)
  */
 static void show_window(struct vm_area_struct *vma)
 {
-	struct mshare_attachment *attachment = vma->vm_private_data;
+	struct mshare_attachment *attachment = mshare_window_attachment(vma);
 	unsigned long delta = window_delta(vma), flags;
 	int i, unused = -1;
 
@@ -90,7 +45,7 @@ static void show_window(struct vm_area_struct *vma)
 
 static void hide_window(struct vm_area_struct *vma)
 {
-	struct mshare_attachment *attachment = vma->vm_private_data;
+	struct mshare_attachment *attachment = mshare_window_attachment(vma);
 	unsigned long delta = window_delta(vma), flags;
 	int i;
 
@@ -110,99 +65,6 @@ static void hide_window(struct vm_area_struct *vma)
 	raw_spin_unlock_irqrestore(&attachment->lock, flags);
 }
 
-static void tell_exclusive(void)
-{
-	pr_info_ratelimited("mshare: %s[%d]: windows of msharefs, and KVM or another MMU notifier, exclude each other in a process\n",
-			    current->comm, task_pid_nr(current));
-}
-
-/**
- * mshare_attach - attach a process to a region for one window
- * @region: kept by the vm_file of the window to be
- * @mm: of the process, with mmap_lock held for writing, so that nobody else
- *	is attaching it
- *
- * Return: the attachment for mshare_window_init() or mshare_detach(), or an
- * ERR_PTR: -ENOMEM; -EBUSY when an MMU notifier user, for example KVM, is
- * registered for the process.
- */
-struct mshare_attachment *mshare_attach(struct mshare_region *region,
-					struct mm_struct *mm)
-{
-	struct mshare_attachment *attachment;
-
-	mmap_assert_write_locked(mm);
-	/*
-	 * Changes of region memory are told to notifiers of the host mm only:
-	 * others would keep translations of pages that are gone.
-	 */
-	if (mm_has_notifiers(mm)) {
-		tell_exclusive();
-		return ERR_PTR(-EBUSY);
-	}
-
-	attachment = get_attachment(region, mm);
-	if (attachment)
-		return attachment;
-
-	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
-	if (!attachment)
-		return ERR_PTR(-ENOMEM);
-	mmgrab(mm);
-	attachment->mm = mm;
-	attachment->region = region;
-	attachment->windows = 1;
-	raw_spin_lock_init(&attachment->lock);
-	/* No translation is older: there is no link yet. */
-	attachment->seen = atomic64_read(&region->generation);
-
-	spin_lock(&region->attach_lock);
-	region->processes++;
-	region->windows++;
-	spin_unlock(&region->attach_lock);
-	hlist_add_head_rcu(&attachment->node, &mm->mshare_attachments);
-
-	/* I3. See flush.c for the order against a flush. */
-	arch_mshare_attached(mm);
-	return attachment;
-}
-
-/* In process context: the last mmdrop() must not come from a softirq. */
-static void free_attachment_work(struct work_struct *work)
-{
-	struct mshare_attachment *attachment =
-		container_of(to_rcu_work(work), struct mshare_attachment,
-			     free_work);
-
-	mmdrop(attachment->mm);
-	kfree(attachment);
-}
-
-/**
- * mshare_detach - give back what mshare_attach() gave
- * @attachment: of a window that has no links any more, and was flushed
- */
-void mshare_detach(struct mshare_attachment *attachment)
-{
-	struct mshare_region *region = attachment->region;
-	bool last;
-
-	spin_lock(&region->attach_lock);
-	region->windows--;
-	last = !--attachment->windows;
-	if (last)
-		region->processes--;
-	spin_unlock(&region->attach_lock);
-	if (!last)
-		return;
-
-	hlist_del_rcu(&attachment->node);
-	mshare_prune(region);
-	/* A flush may be looking at it, and at the mm. */
-	INIT_RCU_WORK(&attachment->free_work, free_attachment_work);
-	queue_rcu_work(system_wq, &attachment->free_work);
-}
-
 /* A split cuts at multiples of the unit only: a link cannot be in two VMAs. */
 static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
@@ -211,7 +73,7 @@ static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 static void window_open(struct vm_area_struct *vma)
 {
-	struct mshare_attachment *attachment = vma->vm_private_data;
+	struct mshare_attachment *attachment = mshare_window_attachment(vma);
 
 	/* fork(2): mshare_fork_window() comes next, and may fail. */
 	if (!attachment || vma->vm_mm != attachment->mm) {
@@ -230,12 +92,12 @@ static void window_open(struct vm_area_struct *vma)
 
 static void window_close(struct vm_area_struct *vma)
 {
-	struct mshare_attachment *attachment = vma->vm_private_data;
+	struct mshare_attachment *attachment = mshare_window_attachment(vma);
 
 	if (!attachment)
 		return;
 	/* I2, I7: unlinked and flushed in the zap phase. */
-	VM_WARN_ON_ONCE(mshare_range_linked(vma));
+	VM_WARN_ON_ONCE(mshare_window_linked(vma));
 	hide_window(vma);
 	vma->vm_private_data = NULL;
 	mshare_stat_add(MSHARE_STAT_WINDOWS, -1);
@@ -393,120 +255,16 @@ bool mshare_may_mremap(unsigned long address, unsigned long old_len,
 }
 
 /**
- * mshare_move_links - link a window that mremap(2) has just made
+ * mshare_link_moved - link a window that mremap(2) has just made
  * @vma: the new window; the old one is still there
  * @address: where it, or what is moved of it, begins
  * @len: bytes
  *
  * Return: @len. What cannot be linked for lack of memory, a fault links.
  */
-unsigned long mshare_move_links(struct vm_area_struct *vma,
+unsigned long mshare_link_moved(struct vm_area_struct *vma,
 				unsigned long address, unsigned long len)
 {
 	mshare_link_range(vma, address, address + len);
 	return len;
-}
-
-/**
- * mshare_mm_has_windows - whether a process has a window
- * @mm: with mmap_lock held
- *
- * Asked by mmu_notifier_register(), which must then be refused.
- */
-bool mshare_mm_has_windows(struct mm_struct *mm)
-{
-	VMA_ITERATOR(vmi, mm, 0);
-	struct vm_area_struct *vma;
-
-	mmap_assert_locked(mm);
-	for_each_vma(vmi, vma) {
-		if (vma_is_mshare(vma)) {
-			tell_exclusive();
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Advice about the region's memory: which changes no contents, or may do so. */
-static int madvise_region(struct vm_area_struct *vma, unsigned long start,
-			  unsigned long end, unsigned long behavior,
-			  bool write_locked)
-{
-	struct mshare_region *region = mshare_window_region(vma);
-	u64 offset = mshare_host_address(vma, start) - MSHARE_HOST_BASE;
-	struct file *file = get_file(vma->vm_file);
-	bool reader = mshare_vma_is_reader(vma);
-	struct mm_struct *mm = vma->vm_mm;
-	struct mshare_charge charge;
-	int err;
-
-	/* Some takes inode locks, inside which others fault in this process. */
-	if (write_locked)
-		mmap_write_unlock(mm);
-	else
-		mmap_read_unlock(mm);
-	mshare_charge_begin(&charge, region, reader);
-	err = mshare_advise(region, offset, end - start, behavior);
-	mshare_charge_end(&charge);
-	fput(file);
-	if (write_locked)
-		mmap_write_lock(mm);
-	else
-		mmap_read_lock(mm);
-	/* What madvise(2) says when there are too many mappings. */
-	return err == -ENOSPC ? -ENOMEM : err;
-}
-
-/**
- * mshare_madvise - madvise(2) of a window
- * @vma: the window
- * @prev: out, unless 1 is returned: @vma, or NULL if the mmap_lock was dropped
- *	meanwhile
- * @start: first address
- * @end: after the last, in the window
- * @behavior: MADV_*
- * @write_locked: how the mmap_lock of the process is held
- *
- * Advice that changes only the VMA is this window's; advice about memory is
- * given to the region. What makes it slower for others, or changes how it is
- * mapped for them, takes the right that MSHAREFS_ADVISE takes, a file that is
- * open for writing. Contents change through a window that can be written only,
- * so MADV_REMOVE needs one, and MADV_DONTNEED, which for shared memory is about
- * one process, drops nothing.
- *
- * Return: 1 to go on as for any VMA, 0 when all is done, -EINVAL when the
- * advice is not for windows, -EACCES, or as madvise(2) fails.
- */
-int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
-		   unsigned long start, unsigned long end,
-		   unsigned long behavior, bool write_locked)
-{
-	switch (behavior) {
-	case MADV_DONTNEED:
-		*prev = vma;
-		return 0;
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_DONTDUMP:
-	case MADV_DODUMP:
-		return 1;
-	case MADV_REMOVE:
-		if (!(vma->vm_flags & VM_WRITE))
-			return -EACCES;
-		fallthrough;
-	case MADV_COLD:
-	case MADV_PAGEOUT:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_COLLAPSE:
-		if (!(vma->vm_file->f_mode & FMODE_WRITE))
-			return -EACCES;
-		fallthrough;
-	case MADV_WILLNEED:
-		*prev = NULL;
-		return madvise_region(vma, start, end, behavior, write_locked);
-	default:
-		return -EINVAL;
-	}
 }

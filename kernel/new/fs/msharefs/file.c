@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
+/**
  * DOC: msharefs
  *
  * The file system whose regular files are mshare regions. A file holds no
@@ -21,12 +21,11 @@
 
 #include <uapi/linux/msharefs.h>
 
-#include "fs.h"
+#include "msharefs.h"
 
 static ssize_t msharefs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct inode *inode = file_inode(iocb->ki_filp);
-	struct mshare_region *region = inode_region(inode);
+	struct msharefs_file *msharefs = inode_file(file_inode(iocb->ki_filp));
 	struct mshare_info info;
 	size_t left;
 
@@ -36,11 +35,11 @@ static ssize_t msharefs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (!iocb->ki_pos && iov_iter_count(to) < sizeof(info))
 		return -EINVAL;
 
-	if (mutex_lock_killable(&region->lock))
+	if (mshare_region_lock(msharefs->region))
 		return -EINTR;
-	info.start = region->start;
-	info.size = region->size;
-	mutex_unlock(&region->lock);
+	info.start = msharefs->start;
+	info.size = mshare_region_size(msharefs->region);
+	mshare_region_unlock(msharefs->region);
 
 	left = copy_to_iter((char *)&info + iocb->ki_pos, left, to);
 	if (!left)
@@ -61,7 +60,7 @@ static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 	struct inode *inode = file_inode(file);
 	u64 size = vma->vm_end - vma->vm_start;
 	struct mshare_map_args args = {
-		.own	= true,
+		.private_object = true,
 		.size	= size,
 		.prot	= PROT_READ | PROT_WRITE,
 		.flags	= MAP_SHARED | MAP_NORESERVE,
@@ -70,20 +69,19 @@ static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 
 	if (!(file->f_mode & FMODE_WRITE) || vma->vm_pgoff)
 		return -EINVAL;
+	if (size > MSHARE_MAX_SIZE)
+		return -EFBIG;
 
 	args.file = shmem_file_setup_with_mnt(sb_info(inode->i_sb)->memory,
 					      "mshare", size, VM_NORESERVE);
 	if (IS_ERR(args.file))
 		return PTR_ERR(args.file);
 
-	err = mshare_region_resize(region, size);
-	if (!err) {
-		err = mshare_map(region, &args);
-		/* There was no mapping that could have been replaced. */
-		WARN_ON_ONCE(!list_empty(&args.unmapped));
-		if (err)
-			WRITE_ONCE(region->size, 0);
-	}
+	err = mshare_map(region, &args);
+	/* There was no mapping that could have been replaced. */
+	WARN_ON_ONCE(!list_empty(&args.unmapped));
+	if (!err)
+		WARN_ON_ONCE(mshare_region_resize(region, size));
 	/* The mapping has its own reference. */
 	fput(args.file);
 	return err;
@@ -94,14 +92,16 @@ static bool window_fits(struct mshare_region *region,
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	u64 len = vma->vm_end - vma->vm_start;
+	u64 size = mshare_region_size(region);
 
-	return offset <= region->size && len <= region->size - offset;
+	return offset <= size && len <= size - offset;
 }
 
 static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
-	struct mshare_region *region = inode_region(inode);
+	struct msharefs_file *msharefs = inode_file(inode);
+	struct mshare_region *region = msharefs->region;
 	struct mshare_attachment *attachment;
 	int err = 0;
 
@@ -114,7 +114,7 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 			((u64)vma->vm_pgoff << PAGE_SHIFT), MSHARE_UNIT))
 		return -EINVAL;
 
-	if (mutex_lock_killable(&region->lock))
+	if (mshare_region_lock(region))
 		return -EINTR;
 	/* All that can fail before the region is changed. */
 	attachment = mshare_attach(region, vma->vm_mm);
@@ -122,7 +122,7 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 		err = PTR_ERR(attachment);
 		goto unlock;
 	}
-	if (!region->size)
+	if (!mshare_region_size(region))
 		err = msharefs_setup_plain(file, region, vma);
 	else if (!window_fits(region, vma))
 		err = -EINVAL;
@@ -131,13 +131,13 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 		goto unlock;
 	}
 
-	i_size_write(inode, region->size);
-	if (!region->start)
-		region->start = vma->vm_start;
+	i_size_write(inode, mshare_region_size(region));
+	if (!msharefs->start)
+		msharefs->start = vma->vm_start;
 	mshare_window_init(vma, attachment);
 	file_accessed(file);
 unlock:
-	mutex_unlock(&region->lock);
+	mshare_region_unlock(region);
 	return err;
 }
 
@@ -202,16 +202,18 @@ static int msharefs_resize(struct inode *inode, u64 size, bool shrink)
 {
 	struct mshare_region *region = inode_region(inode);
 	int err = 0;
+	u64 old;
 
-	if (mutex_lock_killable(&region->lock))
+	if (mshare_region_lock(region))
 		return -EINTR;
-	if (size < region->size && shrink && windows_beyond(inode, size))
+	old = mshare_region_size(region);
+	if (size < old && shrink && windows_beyond(inode, size))
 		err = -EBUSY;
-	else if (size > region->size || shrink)
+	else if (size > old || shrink)
 		err = mshare_region_resize(region, size);
 	if (!err)
-		i_size_write(inode, region->size);
-	mutex_unlock(&region->lock);
+		i_size_write(inode, mshare_region_size(region));
+	mshare_region_unlock(region);
 	return err;
 }
 
@@ -286,7 +288,7 @@ static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
 
 static void msharefs_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	struct mshare_stat stat;
+	struct mshare_region_stat stat;
 
 	mshare_region_stat(inode_region(file_inode(file)), &stat);
 	seq_printf(m, "mshare-size:\t%llu\n", stat.size);

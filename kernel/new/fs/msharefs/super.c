@@ -17,7 +17,7 @@
 
 #include <uapi/linux/msharefs.h>
 
-#include "fs.h"
+#include "msharefs.h"
 
 /*
  * A region costs up to 12 KiB before anything is in it: an mm_struct and a
@@ -359,14 +359,9 @@ static int __init msharefs_init(void)
 	err = sysfs_create_mount_point(fs_kobj, "mshare");
 	if (err)
 		return err;
-	err = mshare_stat_init();
-	if (err)
-		goto remove_mount_point;
 	err = register_filesystem(&msharefs_type);
-	if (!err)
-		return 0;
-remove_mount_point:
-	sysfs_remove_mount_point(fs_kobj, "mshare");
+	if (err)
+		sysfs_remove_mount_point(fs_kobj, "mshare");
 	return err;
 }
 fs_initcall(msharefs_init);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* msharefs: what its files share; the engine knows nothing of it. */
-#ifndef _MM_MSHARE_FS_H
-#define _MM_MSHARE_FS_H
+/* msharefs: declarations that its files share. */
+#ifndef _FS_MSHAREFS_H
+#define _FS_MSHAREFS_H
 
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/spinlock.h>
 
-#include "internal.h"
+#include "../../mm/mshare/engine.h"
 
 /**
  * struct msharefs_sb_info - what belongs to a mount
@@ -36,22 +36,44 @@ static inline struct msharefs_sb_info *sb_info(struct super_block *sb)
 	return sb->s_fs_info;
 }
 
-static inline struct mshare_region *inode_region(struct inode *inode)
+/**
+ * struct msharefs_file - i_private of an inode that is a region
+ * @region: with a reference
+ * @start: address of the first window ever made, 0 before. Changed with the
+ *	region locked
+ */
+struct msharefs_file {
+	struct mshare_region *region;
+	u64 start;
+};
+
+static inline struct msharefs_file *inode_file(struct inode *inode)
 {
 	return inode->i_private;
+}
+
+static inline struct mshare_region *inode_region(struct inode *inode)
+{
+	return inode_file(inode)->region;
 }
 
 /* ioctl.c */
 long msharefs_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
-/* fs.c */
+/* file.c */
 extern const struct file_operations msharefs_file_operations;
 extern const struct inode_operations msharefs_file_inode_operations;
 
-/* dir.c */
+/* inode.c */
 struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 				 umode_t mode);
+bool msharefs_is_info(struct inode *inode);
 int msharefs_make_info(struct super_block *sb);
+int msharefs_reserve_inode(struct super_block *sb);
+void msharefs_release_inode(struct super_block *sb);
 void msharefs_evict_inode(struct inode *inode);
 
-#endif /* _MM_MSHARE_FS_H */
+/* namei.c */
+extern const struct inode_operations msharefs_dir_inode_operations;
+
+#endif /* _FS_MSHAREFS_H */

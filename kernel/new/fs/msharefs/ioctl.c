@@ -7,7 +7,6 @@
  * for the object's file. See include/uapi/linux/msharefs.h for arguments and
  * Documentation/filesystems/msharefs.rst for errors.
  */
-#include <linux/dax.h>
 #include <linux/file.h>
 #include <linux/hugetlb.h>
 #include <linux/mman.h>
@@ -18,7 +17,7 @@
 
 #include <uapi/linux/msharefs.h>
 
-#include "fs.h"
+#include "msharefs.h"
 
 #define MSHAREFS_PROT	(PROT_READ | PROT_WRITE | PROT_EXEC)
 #define MSHAREFS_HUGE	((u32)MAP_HUGE_MASK << MAP_HUGE_SHIFT)
@@ -33,7 +32,7 @@
  */
 static int check_range(struct mshare_region *region, u64 offset, u64 size)
 {
-	u64 limit = READ_ONCE(region->size);
+	u64 limit = mshare_region_size(region);
 
 	if (!size || !PAGE_ALIGNED(offset | size))
 		return -EINVAL;
@@ -53,8 +52,6 @@ static int may_lock(struct inode *inode, u32 op)
 		return -EPERM;
 	return 0;
 }
-
-/* ---- MSHAREFS_CREATE_MAPPING ---- */
 
 static int check_create(const struct mshare_create *arg)
 {
@@ -148,7 +145,7 @@ static int create_mapping(struct inode *inode, struct file *object,
 	bool anonymous = arg->flags & MAP_ANONYMOUS;
 	struct mshare_map_args args = {
 		.file	= object,
-		.own	= anonymous,
+		.private_object = anonymous,
 		.pgoff	= anonymous ? 0 : arg->offset >> PAGE_SHIFT,
 		.offset	= arg->region_offset,
 		.size	= arg->size,
@@ -162,13 +159,13 @@ static int create_mapping(struct inode *inode, struct file *object,
 				 arg->flags);
 	if (err)
 		return err;
-	if (mutex_lock_killable(&region->lock))
+	if (mshare_region_lock(region))
 		return -EINTR;
 	/* It may have shrunk meanwhile. */
 	err = check_range(region, arg->region_offset, arg->size);
 	if (!err)
 		err = mshare_map(region, &args);
-	mutex_unlock(&region->lock);
+	mshare_region_unlock(region);
 	mshare_free_unmapped(&args.unmapped);
 	return err;
 }
@@ -198,8 +195,6 @@ static int ioctl_create(struct inode *inode, void *data)
 		mshare_populate(region, arg->region_offset, arg->size);
 	return err;
 }
-
-/* ---- what changes mappings ---- */
 
 static int ioctl_unmap(struct inode *inode, void *data)
 {
@@ -252,82 +247,90 @@ static int ioctl_lock(struct inode *inode, void *data)
 
 	err = check_range(region, arg->region_offset, arg->size) ?:
 	      may_lock(inode, arg->op) ?:
-	      mshare_lock(region, arg->region_offset, arg->size, vm_flags);
+	      mshare_mlock(region, arg->region_offset, arg->size, vm_flags);
 	if (!err && vm_flags == VM_LOCKED)
 		err = mshare_populate(region, arg->region_offset, arg->size);
 	return err;
 }
 
-/* ---- what only looks ---- */
-
 static int ioctl_stat(struct inode *inode, void *data)
 {
-	mshare_region_stat(inode_region(inode), data);
+	struct mshare_region_stat stat;
+	struct mshare_stat *arg = data;
+
+	mshare_region_stat(inode_region(inode), &stat);
+	memset(arg, 0, sizeof(*arg));
+	arg->size = stat.size;
+	arg->mappings = stat.mappings;
+	arg->windows = stat.windows;
+	arg->processes = stat.processes;
+	arg->resident = stat.resident;
+	arg->page_tables = stat.page_tables;
+	arg->locked = stat.locked;
+	arg->links = stat.links;
+	arg->faults = stat.faults;
+	arg->flushes = stat.flushes;
 	return 0;
 }
 
-static u32 vma_prot(unsigned long vm_flags)
+static u32 flags_prot(vm_flags_t vm_flags)
 {
 	return (vm_flags & VM_READ ? PROT_READ : 0) |
 	       (vm_flags & VM_WRITE ? PROT_WRITE : 0) |
 	       (vm_flags & VM_EXEC ? PROT_EXEC : 0);
 }
 
-static u32 mapping_kind(struct vm_area_struct *vma)
+static u32 mapping_kind(const struct mshare_object *object)
 {
-	if (is_vm_hugetlb_page(vma))
+	struct address_space *mapping = object->file->f_mapping;
+
+	if (object->vm_flags & VM_HUGETLB)
 		return MSHAREFS_KIND_HUGETLB;
-	if (vma_is_dax(vma))
+	if (IS_DAX(mapping->host))
 		return MSHAREFS_KIND_DAX;
-	if (!vma_is_shmem(vma))
+	if (!shmem_mapping(mapping))
 		return MSHAREFS_KIND_FILE;
-	return vma->vm_flags & VM_MSHARE_OWN ? MSHAREFS_KIND_ANON :
-					       MSHAREFS_KIND_SHMEM;
+	return object->is_private ? MSHAREFS_KIND_ANON : MSHAREFS_KIND_SHMEM;
 }
 
-static void describe_mapping(struct vm_area_struct *vma,
+static void describe_mapping(const struct mshare_object *object,
 			     struct mshare_mapping *arg)
 {
 	/* Of the file as it was opened, as in /proc/PID/maps. */
-	const struct inode *object = file_user_inode(vma->vm_file);
+	const struct inode *inode = file_user_inode(object->file);
 
-	arg->offset = vma->vm_start - MSHARE_HOST_BASE;
-	arg->size = vma->vm_end - vma->vm_start;
-	arg->object_offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	arg->inode = object->i_ino;
-	arg->dev_major = MAJOR(object->i_sb->s_dev);
-	arg->dev_minor = MINOR(object->i_sb->s_dev);
-	arg->prot = vma_prot(vma->vm_flags);
+	arg->offset = object->offset;
+	arg->size = object->to - object->from;
+	arg->object_offset = object->from;
+	arg->inode = inode->i_ino;
+	arg->dev_major = MAJOR(inode->i_sb->s_dev);
+	arg->dev_minor = MINOR(inode->i_sb->s_dev);
+	arg->prot = flags_prot(object->vm_flags);
 	/* VM_MAY* are VM_* shifted by 4. */
-	arg->max_prot = vma_prot(vma->vm_flags >> 4);
-	arg->kind = mapping_kind(vma);
+	arg->max_prot = flags_prot(object->vm_flags >> 4);
+	arg->kind = mapping_kind(object);
 	arg->flags = MAP_SHARED |
 		     (arg->kind == MSHAREFS_KIND_ANON ? MAP_ANONYMOUS : 0) |
 		     (arg->kind == MSHAREFS_KIND_HUGETLB ? MAP_HUGETLB : 0) |
-		     (vma->vm_flags & VM_LOCKED ? MAP_LOCKED : 0);
-	arg->page_shift = ilog2(vma_kernel_pagesize(vma));
+		     (object->vm_flags & VM_LOCKED ? MAP_LOCKED : 0);
+	arg->page_shift = object->page_shift;
 }
 
 static int ioctl_next_mapping(struct inode *inode, void *data)
 {
-	struct mm_struct *host = inode_region(inode)->host;
 	struct mshare_mapping *arg = data;
-	struct vm_area_struct *vma;
+	struct mshare_object object;
+	int found;
 
 	if (arg->reserved)
 		return -EINVAL;
-	if (arg->offset >= MSHARE_MAX_SIZE)
-		return -ENOENT;
-	if (mmap_read_lock_killable(host))
-		return -EINTR;
-	vma = find_vma(host, MSHARE_HOST_BASE + arg->offset);
-	if (vma)
-		describe_mapping(vma, arg);
-	mmap_read_unlock(host);
-	return vma ? 0 : -ENOENT;
+	found = mshare_find_object(inode_region(inode), arg->offset, &object);
+	if (found <= 0)
+		return found ?: -ENOENT;
+	describe_mapping(&object, arg);
+	fput(object.file);
+	return 0;
 }
-
-/* ---- the table of all ---- */
 
 struct msharefs_command {
 	unsigned int cmd;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare locked memory: VMAs of a region with VM_LOCKED
+ * mshare mlock: VMAs of a region with VM_LOCKED
  *
  * Locked pages count for the RLIMIT_MEMLOCK of a user, not of a process, as
  * for shmctl(SHM_LOCK): the region outlives the process. The user is whoever
  * locked first, until nothing is locked any more.
  *
- * Charging is done for more than is needed and settled afterwards: what is
- * locked already, and what cannot be locked, does not count twice or at all.
+ * Charge the whole range first, then refund pages that were already locked and
+ * VMAs that cannot be locked.
  */
 #include <linux/cred.h>
 #include <linux/sched/signal.h>
@@ -86,8 +86,8 @@ static long count_unlocked(struct mm_struct *host, unsigned long start,
 	return address < end ? -ENOMEM : pages;
 }
 
-static int lock_host(struct mm_struct *host, unsigned long start,
-		     unsigned long end, vm_flags_t vm_flags)
+static int mlock_host_range(struct mm_struct *host, unsigned long start,
+			    unsigned long end, vm_flags_t vm_flags)
 {
 	VMA_ITERATOR(vmi, host, start);
 	struct vm_area_struct *vma, *prev;
@@ -112,7 +112,7 @@ static int lock_host(struct mm_struct *host, unsigned long start,
 }
 
 /**
- * mshare_lock - keep a range of a region in RAM, or no longer
+ * mshare_mlock - keep a range of a region in RAM, or no longer
  * @region: the region
  * @offset: where in the region, bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
@@ -127,8 +127,8 @@ static int lock_host(struct mm_struct *host, unsigned long start,
  * leaves no room for another: nothing has been changed then. -ENOMEM, -EAGAIN
  * for want of kernel memory, after a part of it.
  */
-int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
-		vm_flags_t vm_flags)
+int mshare_mlock(struct mshare_region *region, u64 offset, u64 size,
+		 vm_flags_t vm_flags)
 {
 	struct mm_struct *host = region->host;
 	unsigned long start = MSHARE_HOST_BASE + offset;
@@ -144,7 +144,7 @@ int mshare_lock(struct mshare_region *region, u64 offset, u64 size,
 		err = mshare_charge_locked(region, pages);
 	reserved = err ?: mshare_reserve_split(region, start, start + size);
 	if (reserved >= 0) {
-		err = lock_host(host, start, start + size, vm_flags);
+		err = mlock_host_range(host, start, start + size, vm_flags);
 		mshare_settle(region, reserved);
 	} else {
 		err = reserved;
