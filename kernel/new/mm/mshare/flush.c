@@ -22,8 +22,12 @@
  *
  * Either the flush finds the note, or the generation is found incremented. The
  * same holds for a CPU that was lazy, which clears is_lazy first, and for a
- * process that attaches while it runs: the note is made on all CPUs that run it
- * before the first link is set.
+ * process that attaches while it runs: all CPUs that run it note so, and compare
+ * the generations of all its regions, before the first link is set. That note
+ * replaces another, and a flush that reads both may miss a region of either.
+ *
+ * tests/model enumerates what two or three CPUs can do, in any order, and what
+ * goes wrong when a step of this is left out.
  *
  * Marking a process stale increments the generation of its mm, which all CPUs
  * compare that had it loaded before. That is done before attachment->seen says

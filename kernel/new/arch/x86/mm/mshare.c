@@ -49,7 +49,11 @@ static DEFINE_PER_CPU(struct cpumask, flush_cpus);
 
 static_assert(MSHARE_FLUSH_ALL == TLB_FLUSH_ALL);
 
-/* Who reads it meanwhile finds LOADED_ANY, or what was before. */
+/*
+ * A flush that reads the notes while they are written may find the number from
+ * before with the indices from after. So whoever has written them compares the
+ * generations of the regions next.
+ */
 static void note_regions(struct mm_struct *mm)
 {
 	struct loaded *loaded = this_cpu_ptr(&loaded_regions);
@@ -80,29 +84,6 @@ void arch_mshare_switch(struct mm_struct *mm)
 	mshare_catch_up(mm);
 }
 
-static void note_attached(void *mm)
-{
-	if (this_cpu_read(cpu_tlbstate.loaded_mm) == mm)
-		note_regions(mm);
-}
-
-/**
- * arch_mshare_attached - a process has been attached to a region
- * @mm: the process, which may be running on several CPUs
- *
- * When this returns, all of them have noted it. Those that load it later find
- * the attachment: they set their bit in mm_cpumask() before they look.
- *
- * Context: interrupts on, no spinlocks.
- */
-void arch_mshare_attached(struct mm_struct *mm)
-{
-	set_bit(MM_CONTEXT_MSHARE, &mm->context.flags);
-	/* The bit and the attachment before mm_cpumask(). */
-	smp_mb();
-	on_each_cpu_mask(mm_cpumask(mm), note_attached, mm, true);
-}
-
 static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 {
 	struct mm_struct *mm = READ_ONCE(per_cpu(cpu_tlbstate.loaded_mm, cpu));
@@ -124,13 +105,27 @@ static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 	return false;
 }
 
+/*
+ * A CPU that loads another process notes the regions of that one some
+ * instructions before it writes CR3. Until then it may walk page tables of the
+ * process before, with interrupts off.
+ */
+static bool cpu_switches(int cpu)
+{
+	/* After the notes have been read. */
+	smp_rmb();
+	return READ_ONCE(per_cpu(cpu_tlbstate.loaded_mm, cpu)) ==
+	       LOADED_MM_SWITCHING;
+}
+
 /* After a full barrier. */
-static void add_loaded(struct cpumask *cpus, u32 index, bool lazy_too)
+static void add_loaded(struct cpumask *cpus, u32 index, bool freed_tables)
 {
 	int cpu;
 
 	for_each_online_cpu(cpu)
-		if (cpu_runs(cpu, index, lazy_too))
+		if (cpu_runs(cpu, index, freed_tables) ||
+		    (freed_tables && cpu_switches(cpu)))
 			__cpumask_set_cpu(cpu, cpus);
 }
 
@@ -196,6 +191,36 @@ static void flush_loaded(void *data)
 		flush_tlb_local();
 	this_cpu_write(cpu_tlbstate.ctxs[asid].tlb_gen, gen);
 	trace_tlb_flush(TLB_REMOTE_SHOOTDOWN, pages);
+}
+
+static void note_attached(void *mm)
+{
+	if (this_cpu_read(cpu_tlbstate.loaded_mm) != mm)
+		return;
+	note_regions(mm);
+	/*
+	 * A flush that reads the notes meanwhile may miss a region that was in
+	 * them, as their order changes. The notes before the generations.
+	 */
+	smp_mb();
+	flush_loaded(NULL);
+}
+
+/**
+ * arch_mshare_attached - a process has been attached to a region
+ * @mm: the process, which may be running on several CPUs
+ *
+ * When this returns, all of them have noted it. Those that load it later find
+ * the attachment: they set their bit in mm_cpumask() before they look.
+ *
+ * Context: interrupts on, no spinlocks.
+ */
+void arch_mshare_attached(struct mm_struct *mm)
+{
+	set_bit(MM_CONTEXT_MSHARE, &mm->context.flags);
+	/* The bit and the attachment before mm_cpumask(). */
+	smp_mb();
+	on_each_cpu_mask(mm_cpumask(mm), note_attached, mm, true);
 }
 
 /* Not from interrupts, so one mask for each CPU is enough. */
