@@ -48,7 +48,7 @@ counting() {
 	machine "$log" --icount --mem 2G --append norandmaps "$@"
 }
 
-kernel() { "$top/vm/kernel.sh" "$@" >&2 || die "no kernel"; }
+kernel() { "$top/kernel/build" "$@" >&2 || die "no kernel"; }
 
 clients() {
 	kernel release

@@ -33,7 +33,7 @@ begin() {
 	out=$1
 	mkdir -p "$out"
 	rm -f "$out"/*.csv "$out"/*.log "$out"/*.png "$out"/*.tar
-	[ "$build" = no ] || "$top/vm/kernel.sh" release >&2 || die "no kernel"
+	[ "$build" = no ] || "$top/kernel/build" release >&2 || die "no kernel"
 }
 
 # in_machine LOG SECONDS PROGRAM ARGS...: with $mem of memory; its status in $status

@@ -46,7 +46,7 @@ changed_lines() {
 
 # checkpatch ARGS: its findings and status; files by their full names, because it
 # leaves a cache where it runs. What it says on stderr comes from a helper that
-# checks SPDX lines; vm/lint.sh does that.
+# checks SPDX lines; scripts/lint.sh does that.
 checkpatch() {
 	(cd "$build" && GIT_DIR=/nonexistent perl "$src/scripts/checkpatch.pl" \
 		--root="$src" --strict --no-summary --quiet --terse --show-types \

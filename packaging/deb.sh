@@ -5,8 +5,8 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
-# shellcheck source=vm/packages.sh
-. vm/packages.sh
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
 
 usage() {
 	cat <<-'END'
@@ -74,7 +74,7 @@ test)
 	need_packages vm userland deb deb-test
 	[ -z "$kernel" ] || {
 		need_packages kernel
-		[ -f build/kernel/release/arch/x86/boot/bzImage ] || vm/kernel.sh release
+		[ -f build/kernel/release/arch/x86/boot/bzImage ] || kernel/build release
 	}
 	exec tests/packages.sh ${flavour:+"$flavour"} ${kernel:+"$kernel"}
 	;;

@@ -14,8 +14,8 @@ jobs=${MSHARE_JOBS:-$(nproc)}
 
 die() { echo "mshare: deb: $*" >&2; exit 1; }
 
-# shellcheck source=vm/progress.sh
-. "$top/vm/progress.sh"
+# shellcheck source=scripts/progress.sh
+. "$top/scripts/progress.sh"
 # shellcheck source=packaging/lib.sh
 . "$top/packaging/lib.sh"
 

@@ -97,7 +97,7 @@ if [ "$build" = yes ]; then
 	done
 	echo "# kernels:$need"
 	# shellcheck disable=SC2086 # several words
-	[ -z "$need" ] || vm/kernel.sh $need
+	[ -z "$need" ] || kernel/build $need
 	[ -n "$need" ] || kernel/apply "$top/build/kernel"
 fi
 kselftest=$top/build/kernel/src/tools/testing/selftests

@@ -105,7 +105,7 @@ fi
 
 image=$top/build/kernel/$flavour/arch/x86/boot/bzImage
 if [ "$build" = yes ]; then
-	"$top/vm/kernel.sh" "$flavour" >&2 || exit 125
+	"$top/kernel/build" "$flavour" >&2 || exit 125
 fi
 [ -f "$image" ] || die "no kernel of flavour $flavour (./run kernel $flavour)"
 

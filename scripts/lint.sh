@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# vm/lint.sh [quick]: shellcheck on the scripts, checkpatch on the C files, the
-# licence line of every file; and unless quick: sparse and coccinelle on the
+# scripts/lint.sh [quick]: shellcheck on the scripts, checkpatch on the C files,
+# the licence line of every file; and unless quick: sparse and coccinelle on the
 # engine. Every check runs, whatever the others find.
 set -eu
 
@@ -97,12 +97,12 @@ style "programs" "$not_for_programs" \
 		sed "s|^|$top/|")
 
 status=0
-git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- . ':!vm/lint.sh' ':!LICENSES' ':!.clang-format' >"$out" || status=$?
+git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- . ':!scripts/lint.sh' ':!LICENSES' ':!.clang-format' >"$out" || status=$?
 [ "$status" -eq 1 ] && status=0 || status=1
 check "nothing left to do in the code" $status
 
 if [ "$quick" = no ] && [ -d "$src/mm/mshare" ]; then
-	"$top/vm/kconfig.sh" release "$src" "$build/sparse"
+	"$top/kernel/kconfig" release "$src" "$build/sparse"
 	status=0
 	if make -C "$src" O="$build/sparse" -j"$(nproc)" C=2 prepare mm/mshare/ >"$out" 2>&1; then
 		# The kernel's own headers make sparse talk, too.
