@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
 		shift 2
 		;;
 	--help|-h)
-		sed -n 's/^# //p' "$0" | sed '1d'
+		sed -n '/^set /q; s/^# //p' "$0" | sed '1d'
 		exit 0
 		;;
 	-*) die "$1: unknown option" ;;
