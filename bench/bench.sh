@@ -12,7 +12,9 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 out=$top/build/bench/results
 clients=1500
 
-die() { echo "mshare: bench: $*" >&2; exit 1; }
+me=bench
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
 
 while [ $# -gt 0 ]; do
 	case $1 in

@@ -11,19 +11,20 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=yes demo=clients
 failed=0
 
-die() { echo "mshare: demo: $*" >&2; exit 1; }
-usage() { echo "mshare: demo: $*" >&2; exit 2; }
+me=demo
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--app)
 		case ${2:-} in
 		postgres) demo=$2; shift ;;
-		'') usage "--app needs a name: postgres" ;;
-		*) usage "--app $2: the application can be postgres, and no other yet" ;;
+		'') usage_error "--app needs a name: postgres" ;;
+		*) usage_error "--app $2: the application can be postgres, and no other yet" ;;
 		esac ;;
 	--no-build) build=no ;;
-	*) usage "$1: unknown option, --app postgres is one" ;;
+	*) usage_error "$1: unknown option, --app postgres is one" ;;
 	esac
 	shift
 done

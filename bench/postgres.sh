@@ -24,12 +24,13 @@ data=$work/data
 log=$work/server.log
 export PGHOST="$work" PGUSER=postgres PGDATABASE=postgres
 
-die() { echo "$*"; exit 1; }
+# What the machine prints is part of the demonstration.
+give_up() { echo "$*"; exit 1; }
 sql() { "$bin/psql" -X -q -A -t -v ON_ERROR_STOP=1 "$@"; }
-control() { runuser -u postgres -- "$bin/pg_ctl" -D "$data" -w -t 300 -s "$@" || die "pg_ctl $*"; }
+control() { runuser -u postgres -- "$bin/pg_ctl" -D "$data" -w -t 300 -s "$@" || give_up "pg_ctl $*"; }
 start() {
 	runuser -u postgres -- "$@" "$bin/pg_ctl" -D "$data" -w -t 300 -s -l "$log" start \
-		</dev/null || { cat "$log"; die "PostgreSQL does not start"; }
+		</dev/null || { cat "$log"; give_up "PostgreSQL does not start"; }
 }
 wait_for() {
 	tries=0
@@ -62,7 +63,7 @@ make_data() {
 	CONF
 	start env
 	echo "filling it"
-	"$bin/pgbench" -i -q -s 1 2>/dev/null || die "pgbench -i fails"
+	"$bin/pgbench" -i -q -s 1 2>/dev/null || give_up "pgbench -i fails"
 	# One row to a page.
 	sql <<-SQL
 		CREATE EXTENSION pg_prewarm;
@@ -76,7 +77,7 @@ make_data() {
 	SQL
 	file=$data/$(sql -c "SELECT pg_relation_filepath('buffered')")
 	control -m fast stop
-	tar -C "$work" -cf /out/data.tar data || die "the data cannot be kept"
+	tar -C "$work" -cf /out/data.tar data || give_up "the data cannot be kept"
 }
 
 # The data as they were made. Pages of zeros are empty pages to PostgreSQL, and a
@@ -100,12 +101,12 @@ fill_buffers() {
 	sql -c "SELECT count(*) FROM pg_buffercache
 		WHERE relfilenode = pg_relation_filenode('buffered')" >"$work/count"
 	echo "# buffered $(cat "$work/count")" >>"$csv"
-	[ "$(cat "$work/count")" -eq "$pages" ] || die "only $(cat "$work/count") buffers are filled"
+	[ "$(cat "$work/count")" -eq "$pages" ] || give_up "only $(cat "$work/count") buffers are filled"
 }
 
 # The same transactions in both runs, in whatever order: balances are sums.
 transactions() {
-	"$bin/pgbench" -n -c 4 -t 25 --random-seed=1 >/dev/null 2>&1 || die "pgbench fails"
+	"$bin/pgbench" -n -c 4 -t 25 --random-seed=1 >/dev/null 2>&1 || give_up "pgbench fails"
 	echo "# balances $(sql -c "SELECT md5(string_agg(aid || ' ' || abalance, ',' ORDER BY aid))
 		FROM pgbench_accounts")" >>"$csv"
 }
@@ -133,7 +134,7 @@ open_until() {
 		[ "${now:-0}" -le "$open" ] || open=$now
 		[ "$open" -lt "$1" ] || return 0
 		tries=$((tries + 1))
-		[ "$tries" -lt 600 ] || { tail -n 5 "$work/hold.log" "$log"; die "a backend does not end its query"; }
+		[ "$tries" -lt 600 ] || { tail -n 5 "$work/hold.log" "$log"; give_up "a backend does not end its query"; }
 		sleep 0.3
 	done
 }
@@ -168,9 +169,9 @@ next() {
 }
 
 oom() {
-	wait_for struck || { tail -n 20 "$log"; die "the server does not answer"; }
+	wait_for struck || { tail -n 20 "$log"; give_up "the server does not answer"; }
 	line=$(dmesg | sed -n 's/.*\(Out of memory: Killed.*\)/\1/p' | head -n 1)
-	[ -n "$line" ] || { tail -n 20 "$log"; die "a backend was killed, and not by the OOM killer"; }
+	[ -n "$line" ] || { tail -n 20 "$log"; give_up "a backend was killed, and not by the OOM killer"; }
 	echo "# oom $open" >>"$csv"
 	echo "The OOM killer struck when $open of $backends backends were through. The kernel's log, and PostgreSQL's:"
 	echo "  $line"
@@ -217,7 +218,7 @@ run() {
 	kill $holders 2>/dev/null || :
 	wait
 	control -m immediate stop
-	wait_for freed || die "memory was left behind: $(kib Shmem) KiB of shared memory, $before before"
+	wait_for freed || give_up "memory was left behind: $(kib Shmem) KiB of shared memory, $before before"
 }
 
 make_data
@@ -226,5 +227,5 @@ run plain env
 printf '\n2. The same, started by mshare run\n'
 # Half of the RAM may be in regions, if the administrator does not say otherwise. The
 # buffers are more than that here.
-mount -o remount,size=90% /sys/fs/mshare || die "the limit of msharefs cannot be raised"
+mount -o remount,size=90% /sys/fs/mshare || give_up "the limit of msharefs cannot be raised"
 run mshare "$mshare" run --require --only postgres --

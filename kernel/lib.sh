@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034,SC2154
 # What the scripts beside it share. Expects $top and $me.
-
-die() { echo "mshare: $me: $*" >&2; exit 1; }
-say() { echo "$me: $*"; }
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
 
 # read_supported: series, tested, package and patches of the base kernel.
 read_supported() {

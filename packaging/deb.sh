@@ -5,6 +5,9 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
+me=deb die_status=2
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 
@@ -25,8 +28,6 @@ usage() {
 	The packages are in build/deb; docs/packages.md tells how to install them.
 	END
 }
-
-die() { echo "mshare: deb: $*" >&2; exit 2; }
 
 part='' flavour='' kernel=''
 while [ $# -gt 0 ]; do

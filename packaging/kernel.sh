@@ -11,8 +11,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 out=$top/build/deb
 build=$out/kernel
 jobs=${MSHARE_JOBS:-$(nproc)}
-
-die() { echo "mshare: deb: $*" >&2; exit 1; }
+me=deb
 
 # shellcheck source=scripts/progress.sh
 . "$top/scripts/progress.sh"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034,SC2154
-# What the scripts beside it share. Expects $top, $flavour and die().
+# What the scripts beside it share. Expects $top, $flavour and $me.
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
 
 # Of the kernel that SUPPORTED names first: linux-source-6.12.
 source_package=$(awk '$1 !~ /^#/ && NF == 3 { print $3; exit }' "$top/SUPPORTED")

@@ -7,9 +7,7 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=$top/build/deb
-
-die() { echo "mshare: deb: $*" >&2; exit 1; }
-
+me=deb
 # shellcheck source=packaging/lib.sh
 . "$top/packaging/lib.sh"
 

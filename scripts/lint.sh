@@ -18,7 +18,7 @@ quick=no
 case ${1:-} in
 '') ;;
 quick) quick=yes ;;
-*) echo "mshare: lint: $1: quick, or nothing" >&2; exit 2 ;;
+*) usage_error "$1: quick, or nothing" ;;
 esac
 
 out=$(mktemp)

@@ -10,7 +10,7 @@ suite=packages
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=$top/build/deb
 cd "$top" || exit 1
-die() { echo "mshare: deb: $*" >&2; exit 2; }
+me=deb die_status=2
 # shellcheck source=packaging/lib.sh
 . packaging/lib.sh
 

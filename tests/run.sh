@@ -22,7 +22,9 @@ usage() {
 	END
 }
 
-die() { echo "mshare: test: $*" >&2; exit 2; }
+me=test die_status=2
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
 
 tier=smoke flavours='' la57='' only='' build=yes
 while [ $# -gt 0 ]; do

@@ -40,7 +40,9 @@ usage() {
 	END
 }
 
-die() { echo "mshare: vm: $*" >&2; exit 125; }
+me=vm die_status=125
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
 
 flavour=release mem='' cpus=4 append='' icount=no accel=tcg swap='' disk='' pmem=''
 numa=1 out='' timeout='' log='' allow='' leaks=no build=yes env='' qemu_args=''
@@ -310,7 +312,7 @@ splats=0
 "$top/vm/splats" --allow "$allow" "$console" >&2 || splats=$?
 
 end_of_log() {
-	echo "mshare: vm: $1; end of $log:" >&2
+	complain "$1; end of $log:"
 	tail -n 30 "$console" >&2
 }
 
