@@ -170,7 +170,7 @@ static bool do_lock(struct fz *f)
 static bool do_stat(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
-	struct mshare_stat st;
+	struct mshare_stat st = {};
 
 	if (!r || region_ioctl(r->fd, MSHAREFS_STAT, &st))
 		return false;

@@ -3,9 +3,7 @@
 #ifndef MSHARE_THP_H
 #define MSHARE_THP_H
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
+#include "region.h"
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define SHMEM_ENABLED	THP "shmem_enabled"
