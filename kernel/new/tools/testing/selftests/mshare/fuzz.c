@@ -17,11 +17,6 @@
 #include <linux/memfd.h>
 #include <sys/rseq.h>
 #include "fuzz.h"
-#include "fuzz_fs.h"
-#include "fuzz_map.h"
-#include "fuzz_window.h"
-#include "fuzz_sys.h"
-#include "fuzz_proc.h"
 
 #define THREADS		2	/* of each worker */
 #define PATIENCE	150	/* seconds without progress */
@@ -147,7 +142,7 @@ static void run_op(struct fz *f, int control)
 		__atomic_fetch_add(&f->sh->done[i], 1, __ATOMIC_RELAXED);
 }
 
-static void run_ops(struct fz *f, uint64_t from, uint64_t to)
+void run_ops(struct fz *f, uint64_t from, uint64_t to)
 {
 	int control = -1;
 
@@ -404,7 +399,7 @@ FIXTURE_SETUP(fuzz)
 	self->shmem = meminfo_kb("Shmem");
 	mkdir(TMP, 0700);
 	ASSERT_EQ(0, mount("tmpfs", TMP, "tmpfs", 0, "size=128m"));
-	for (size_t i = 0; i < ARRAY_SIZE(mount_point); i++) {
+	for (size_t i = 0; i < NR_MOUNTS; i++) {
 		ASSERT_EQ(0, mkdir(mount_point[i], 0700));
 	}
 	make_objects(_metadata, sh);
@@ -445,7 +440,7 @@ FIXTURE_TEARDOWN(fuzz)
 	while (wait(NULL) > 0)
 		;
 	close_objects(self->sh);
-	for (size_t i = 0; i < ARRAY_SIZE(mount_point); i++)
+	for (size_t i = 0; i < NR_MOUNTS; i++)
 		unmount_all(mount_point[i]);
 	umount(TMP "/ext4");
 	umount(TMP "/dax");
@@ -524,7 +519,7 @@ static void nothing_left(struct __test_metadata *_metadata,
 	remove_names(MS_DIR);
 	EXPECT_EQ(0, used_settle(MS_DIR, 0));
 	EXPECT_EQ(self->inodes, used_inodes(MS_DIR));
-	for (size_t i = 0; i < ARRAY_SIZE(mount_point); i++) {
+	for (size_t i = 0; i < NR_MOUNTS; i++) {
 		unmount_all(mount_point[i]);
 		EXPECT_EQ(EINVAL, errno) {
 			TH_LOG("%s: %s", mount_point[i], strerror(errno));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the fuzzer share.
+ * What the parts of the fuzzer share: fuzz.c chooses operations and watches over
+ * the workers, fuzz_util.c draws numbers and checks, the others are operations.
  *
  * Workers are processes of two threads. Each thread does random operations, of
  * which the n-th depends on the seed, the thread's number and n only, whatever
@@ -16,8 +17,7 @@
 #define MSHARE_FUZZ_H
 
 #include <pthread.h>
-#include <stdarg.h>
-#include <ucontext.h>
+#include "region.h"
 
 /* Down. */
 #define ALIGN(x, a)	((x) / (a) * (a))
@@ -31,8 +31,7 @@
  * nothing, and zeros add AL to where RAX points to. All others are not.
  */
 #define CODE		0
-static const uint8_t byte_of[FAMILIES] = { 0xc3, 0x91, 0xa2, 0xb4 };
-static const uint8_t ro_byte_of[FAMILIES] = { 0x90, 0x19, 0x2a, 0x4b };
+extern const uint8_t byte_of[FAMILIES], ro_byte_of[FAMILIES];
 
 /* Objects of a family; the files are opened by each worker on its own. */
 enum object {
@@ -135,7 +134,7 @@ struct fz {
 	char *scratch;
 };
 
-static uint64_t mix(uint64_t x)
+static inline uint64_t mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15ull;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -143,101 +142,32 @@ static uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-static uint64_t rnd64(struct fz *f)
+static inline uint64_t rnd64(struct fz *f)
 {
 	f->rng += 0x9e3779b97f4a7c15ull;
 	return mix(f->rng);
 }
 
-static unsigned int rnd(struct fz *f, unsigned int below)
+static inline unsigned int rnd(struct fz *f, unsigned int below)
 {
 	return (rnd64(f) >> 16) % below;
 }
 
-static bool one_in(struct fz *f, unsigned int n)
+static inline bool one_in(struct fz *f, unsigned int n)
 {
 	return !rnd(f, n);
 }
 
 #define PICK(f, array)	((array)[rnd(f, ARRAY_SIZE(array))])
 
-/* Mostly the first one, so that all meet there. */
-static unsigned int rnd_unit(struct fz *f)
-{
-	static const uint8_t unit[] = { 0, 0, 0, 0, 1, 1, 2 };
-
-	return PICK(f, unit);
-}
-
 /* Not as it must be: says so, and ends all. */
-static __attribute__((noreturn, format(printf, 2, 3)))
-void wrong(struct fz *f, const char *fmt, ...)
-{
-	char text[300];
-	va_list ap;
-	int len;
-
-	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (len >= (int)sizeof(text))
-		len = sizeof(text) - 1;
-	fprintf(stderr,
-		"# WRONG: seed %u, thread %d, operation %llu (%s), process %d, fork depth %d: %s\n",
-		f->sh->seed, f->id, (unsigned long long)f->n, f->op, getpid(),
-		f->depth, text);
-	__atomic_fetch_add(&f->sh->bad, 1, __ATOMIC_SEQ_CST);
-	_exit(1);
-}
+__attribute__((noreturn, format(printf, 2, 3)))
+void wrong(struct fz *f, const char *fmt, ...);
 
 /* Accesses that may fail; each thread has its own. */
-static __thread sigjmp_buf access_env;
-static __thread volatile int access_armed, access_how;
-static __thread char *volatile access_at;
-
-/* A crash of its own: the registers, and what is mapped where. */
-static void tell_crash(int sig, siginfo_t *si, const ucontext_t *context)
-{
-	char text[4096];
-	ssize_t len;
-	int fd;
-
-	fprintf(stderr, "# CRASH: process %d, signal %d, code %d, at %p\n",
-		getpid(), sig, si->si_code, si->si_addr);
-#ifdef __x86_64__
-	for (int i = 0; i <= REG_RIP; i++)
-		fprintf(stderr, "# register %d: %#llx\n", i,
-			(unsigned long long)context->uc_mcontext.gregs[i]);
-#endif
-	fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	while ((len = read(fd, text, sizeof(text))) > 0)
-		(void)!write(STDERR_FILENO, text, len);
-	close(fd);
-}
-
-static void on_signal(int sig, siginfo_t *si, void *context)
-{
-	if (!access_armed) {
-		tell_crash(sig, si, context);
-		/* The second time it is fatal. */
-		signal(sig, SIG_DFL);
-		return;
-	}
-	access_armed = 0;
-	access_how = PROBE(sig, si->si_code);
-	access_at = si->si_addr;
-	siglongjmp(access_env, 1);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_signal,
-				.sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-	sigaction(SIGILL, &sa, NULL);
-}
+extern __thread sigjmp_buf access_env;
+extern __thread volatile int access_armed, access_how;
+extern __thread char *volatile access_at;
 
 /*
  * Runs @code, which may end by a signal, as there is no telling what others do
@@ -254,175 +184,22 @@ static void catch_signals(void)
 	}								\
 	access_how; })
 
-/*
- * All that an access to a window can end with. To read what can be executed
- * only is an offence against the protection key that the kernel gives it. When
- * there is no memory to tell what happened, a signal tells nothing.
- */
-static bool known_end(struct fz *f, int how)
-{
-	return !how || how == MAPERR || how == ACCERR || how == BUS_END ||
-	       how == PROBE(SIGSEGV, SEGV_PKUERR) ||
-	       (f->fail && !(how & 0xff));
-}
-
-static void check_how(struct fz *f, int how, const char *from, size_t len)
-{
-	if (!known_end(f, how))
-		wrong(f, "signal %d, code %d, at %p", how >> 8, how & 0xff,
-		      access_at);
-	if (how & 0xff && (access_at < from || access_at >= from + len))
-		wrong(f, "signal for %p, access to %p, %zu bytes", access_at,
-		      from, len);
-}
-
-/* Bytes that were in memory of a family. */
-static void check_bytes(struct fz *f, int family, const void *buf, size_t len,
-			const void *from)
-{
-	const uint8_t *byte = buf;
-
-	for (size_t i = 0; i < len; i++) {
-		if (byte[i] && byte[i] != byte_of[family] &&
-		    byte[i] != ro_byte_of[family])
-			wrong(f, "family %d: byte %#x at %p + %zu of %zu%s",
-			      family, byte[i], from, i, len,
-			      byte[i] == POISON ? ", written without right" :
-			      "");
-	}
-}
-
-static uint64_t word_of(uint8_t byte)
+static inline uint64_t word_of(uint8_t byte)
 {
 	return byte * 0x0101010101010101ull;
 }
 
 /* What to write: the family's byte if it may be seen there, else POISON. */
-static uint8_t byte_for(const struct win *w)
+static inline uint8_t byte_for(const struct win *w)
 {
 	return w->prot & PROT_WRITE ? byte_of[w->family] : POISON;
-}
-
-/* A page of a unit: at borders of tables, near the start, anywhere. */
-static uint64_t rnd_page(struct fz *f)
-{
-	const unsigned long pages = f->sh->unit / PAGE;
-	unsigned int kind = rnd(f, 16), far = rnd(f, 8), near = rnd(f, 40);
-
-	if (kind < 10)
-		return near;
-	if (kind < 13)
-		return 512 * (1 + far % 3) - 4 + near % 8;
-	if (kind < 15)
-		return pages - 1 - near % 8;
-	return rnd(f, pages);
-}
-
-/* Values that go wrong where a check is missing. */
-static uint64_t rnd_nasty(struct fz *f)
-{
-	const uint64_t unit = f->sh->unit;
-	const uint64_t val[] = {
-		0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * unit - PAGE, 2 * unit,
-		3 * unit, unit + 1, 1ull << 31, 1ull << 32, 1ull << 46,
-		1ull << 47, 1ull << 62, 1ull << 63, (1ull << 63) - PAGE,
-		-(uint64_t)PAGE, -unit, ~0ull,
-	};
-	unsigned int kind = rnd(f, 2);
-	uint64_t bits = rnd64(f), pick = PICK(f, val);
-
-	return kind ? pick : bits >> rnd(f, 64);
-}
-
-/* Mostly the region is as large as what is asked for. */
-static uint64_t fit(struct fz *f, struct rfd *r, uint64_t at, uint64_t len)
-{
-	bool loose = one_in(f, 16);
-	struct mshare_info info;
-
-	if (loose || pread(r->fd, &info, sizeof(info), 0) != sizeof(info) ||
-	    !info.size)
-		return at;
-	return at + len <= info.size ? at : at % f->sh->unit;
-}
-
-/* In the region, page-aligned, mostly not long. */
-static void rnd_range(struct fz *f, struct rfd *r, __u64 *at, __u64 *size,
-		      bool brief)
-{
-	const uint64_t unit = f->sh->unit;
-	unsigned int kind = rnd(f, 32);
-	uint64_t pages = 1 + rnd(f, 24), huge = 1 + rnd(f, 3);
-
-	*at = rnd_unit(f) * unit + rnd_page(f) * PAGE;
-	if (kind < 22) {
-		*size = pages * PAGE;
-	} else if (kind < 28) {
-		*at = ALIGN(*at, 2UL << 20);
-		*size = huge * (2UL << 20);
-	} else if (kind < 30) {
-		*size = (512 + pages) * PAGE;
-	} else if (brief) {
-		*size = PAGE;
-	} else {
-		*at = ALIGN(*at, unit);
-		*size = huge * unit;
-	}
-	*at = fit(f, r, *at, *size);
-}
-
-static int rnd_prot(struct fz *f, int family)
-{
-	const int prot[] = { PROT_NONE, PROT_READ, PROT_READ, PROT_READ, RW, RW,
-			     RW, RW, RW, RW, RW, RW, PROT_WRITE };
-	const int code[] = { PROT_NONE, PROT_READ, RW, RW, RWX, RWX, RX, RX,
-			     PROT_EXEC };
-	int p = PICK(f, prot), c = PICK(f, code);
-
-	return family == CODE ? c : p;
-}
-
-/* One of the windows of the thread, NULL when there is none at the place. */
-static struct win *rnd_win(struct fz *f)
-{
-	unsigned int first = rnd(f, NR_WINS);
-
-	for (unsigned int i = 0; i < NR_WINS; i++) {
-		struct win *w = &f->win[(first + i) % NR_WINS];
-
-		if (w->at)
-			return w;
-	}
-	return NULL;
-}
-
-static struct rfd *rnd_fd(struct fz *f)
-{
-	unsigned int first = rnd(f, NR_FDS);
-
-	for (unsigned int i = 0; i < NR_FDS; i++) {
-		struct rfd *r = &f->fd[(first + i) % NR_FDS];
-
-		if (r->fd >= 0)
-			return r;
-	}
-	return NULL;
 }
 
 /*
  * Places of windows change under this lock: what another thread was told to
  * cover or protect must not have become something else.
  */
-static pthread_mutex_t layout = PTHREAD_MUTEX_INITIALIZER;
-
-/*
- * How a process may end: others may have killed it; and one that has no memory
- * for a signal handler's stack gets SIGSEGV instead.
- */
-static bool known_status(int status, bool fail)
-{
-	return !status || status == SIGKILL || (fail && status == SIGSEGV);
-}
+extern pthread_mutex_t layout;
 
 /* Each returns whether it did what it wanted to do. */
 typedef bool (*fuzz_fn)(struct fz *f);
@@ -432,5 +209,96 @@ struct fuzz_op {
 	unsigned int weight;
 	fuzz_fn fn;
 };
+
+/* fuzz_util.c */
+void catch_signals(void);
+bool known_end(struct fz *f, int how);
+void check_how(struct fz *f, int how, const char *from, size_t len);
+void check_bytes(struct fz *f, int family, const void *buf, size_t len,
+		 const void *from);
+bool known_status(int status, bool fail);
+unsigned int rnd_unit(struct fz *f);
+uint64_t rnd_page(struct fz *f);
+uint64_t rnd_nasty(struct fz *f);
+uint64_t fit(struct fz *f, struct rfd *r, uint64_t at, uint64_t len);
+void rnd_range(struct fz *f, struct rfd *r, __u64 *at, __u64 *size, bool brief);
+int rnd_prot(struct fz *f, int family);
+struct win *rnd_win(struct fz *f);
+struct rfd *rnd_fd(struct fz *f);
+
+/* fuzz.c */
+void run_ops(struct fz *f, uint64_t from, uint64_t to);
+
+/* Memory that a cgroup has little of: processes are killed there. */
+#define SMALL		"mshare-fuzz"
+#define SMALL_SIZE	(8 * MIB)
+
+#define NR_MOUNTS	2
+extern const char *const mount_point[NR_MOUNTS];
+
+/* fuzz_fs.c: names, files and mounts */
+void remove_names(const char *name);
+bool do_open(struct fz *f);
+bool do_close(struct fz *f);
+bool do_unlink(struct fz *f);
+bool do_rename(struct fz *f);
+bool do_link(struct fz *f);
+bool do_linkat(struct fz *f);
+bool do_dir(struct fz *f);
+bool do_readdir(struct fz *f);
+bool do_resize(struct fz *f);
+bool do_read_info(struct fz *f);
+bool do_attributes(struct fz *f);
+bool do_mount(struct fz *f);
+
+/* fuzz_map.c: ioctls, and mapped objects */
+bool object_constant(int object);
+bool do_create_mapping(struct fz *f);
+bool do_unmap_mapping(struct fz *f);
+bool do_protect(struct fz *f);
+bool do_advise(struct fz *f);
+bool do_lock(struct fz *f);
+bool do_stat(struct fz *f);
+bool do_next(struct fz *f);
+bool do_bad_ioctl(struct fz *f);
+bool do_object(struct fz *f);
+bool do_constant(struct fz *f);
+
+/* fuzz_window.c: windows */
+char *rnd_at(struct fz *f, struct win *w, size_t len);
+char *rnd_word(struct fz *f, struct win *w);
+bool do_mmap(struct fz *f);
+bool do_munmap(struct fz *f);
+bool do_mprotect(struct fz *f);
+bool do_mremap(struct fz *f);
+bool do_interfere(struct fz *f);
+bool do_load(struct fz *f);
+bool do_load_page(struct fz *f);
+bool do_store(struct fz *f);
+bool do_copy(struct fz *f);
+bool do_call(struct fz *f);
+
+/* fuzz_sys.c: system calls that reach into windows */
+bool do_file_io(struct fz *f);
+bool do_pipe(struct fz *f);
+bool do_remote(struct fz *f);
+bool do_spy(struct fz *f);
+bool do_futex(struct fz *f);
+bool do_uring(struct fz *f);
+bool do_madvise(struct fz *f);
+bool do_other_call(struct fz *f);
+bool do_proc(struct fz *f);
+bool do_pressure(struct fz *f);
+
+/* fuzz_proc.c: processes */
+bool do_fork(struct fz *f);
+bool do_mrelease(struct fz *f);
+bool do_lock_other(struct fz *f);
+bool do_reader(struct fz *f);
+bool do_mlockall(struct fz *f);
+bool do_exit(struct fz *f);
+bool do_kill(struct fz *f);
+bool do_pause(struct fz *f);
+bool do_swapoff(struct fz *f);
 
 #endif

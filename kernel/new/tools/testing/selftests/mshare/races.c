@@ -11,12 +11,12 @@
  * MSHARE_RACE_MS from the environment (350): milliseconds for each pair. One
  * pair: races -v fault-fork.
  */
+#include <pthread.h>
 #include "mshare_test.h"
 #include "container.h"
 #include "io.h"
 #include "thp.h"
 #include "races.h"
-#include "races_ops.h"
 
 #define NO_FLUSH	"/sys/kernel/debug/mshare/no_flush"
 #define PATH		MS_DIR "/a"

@@ -1,11 +1,9 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The fuzzer's ioctls, and what it does to mapped objects behind their back. */
-#ifndef MSHARE_FUZZ_MAP_H
-#define MSHARE_FUZZ_MAP_H
-
 #include <linux/falloc.h>
+#include "fuzz.h"
 
-static bool object_constant(int object)
+bool object_constant(int object)
 {
 	return object == OBJ_SEALED || object == OBJ_READ_ONLY;
 }
@@ -40,7 +38,7 @@ static void mess_up(struct fz *f, void *arg, size_t size)
 	memcpy((char *)arg + at, &nasty, rnd(f, 2) || at + 8 > size ? 4 : 8);
 }
 
-static bool do_create_mapping(struct fz *f)
+bool do_create_mapping(struct fz *f)
 {
 	const uint32_t extra[] = { 0, 0, 0, 0, 0, 0, MAP_POPULATE, MAP_POPULATE,
 				   MAP_NORESERVE, MAP_LOCKED, MAP_SYNC };
@@ -136,12 +134,12 @@ static bool change(struct fz *f, unsigned int cmd, uint32_t what,
 	return !ret;
 }
 
-static bool do_unmap_mapping(struct fz *f)
+bool do_unmap_mapping(struct fz *f)
 {
 	return change(f, MSHAREFS_UNMAP, 0, 0, false);
 }
 
-static bool do_protect(struct fz *f)
+bool do_protect(struct fz *f)
 {
 	return change(f, MSHAREFS_PROTECT, 0, 0, false);
 }
@@ -153,12 +151,12 @@ static const int good_advice[] = {
 	MADV_POPULATE_READ, MADV_POPULATE_WRITE, 25 /* COLLAPSE */, 25,
 };
 
-static bool do_advise(struct fz *f)
+bool do_advise(struct fz *f)
 {
 	return change(f, MSHAREFS_ADVISE, PICK(f, good_advice), 0, true);
 }
 
-static bool do_lock(struct fz *f)
+bool do_lock(struct fz *f)
 {
 	bool on = rnd(f, 2);
 
@@ -167,7 +165,7 @@ static bool do_lock(struct fz *f)
 		      on ? rnd(f, 2) : 0, true);
 }
 
-static bool do_stat(struct fz *f)
+bool do_stat(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	struct mshare_stat st = {};
@@ -190,7 +188,7 @@ static bool do_stat(struct fz *f)
 }
 
 /* From the start to the end, while others change it. */
-static bool do_next(struct fz *f)
+bool do_next(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	struct mshare_mapping m;
@@ -217,7 +215,7 @@ static bool do_next(struct fz *f)
 	return n;
 }
 
-static bool do_bad_ioctl(struct fz *f)
+bool do_bad_ioctl(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	const unsigned int nr[] = { 0, 1, 2, 15, 16, 17, 18, 19, 20, 21 };
@@ -235,7 +233,7 @@ static bool do_bad_ioctl(struct fz *f)
 }
 
 /* Files that are mapped are used as files, too. */
-static bool do_object(struct fz *f)
+bool do_object(struct fz *f)
 {
 	int family = rnd(f, FAMILIES), object = rnd(f, NR_OBJECTS);
 	const int fd = f->sh->object[family][object];
@@ -284,7 +282,7 @@ static bool do_object(struct fz *f)
 }
 
 /* What can only be read is as it was made. */
-static bool do_constant(struct fz *f)
+bool do_constant(struct fz *f)
 {
 	int family = rnd(f, FAMILIES);
 	int object = rnd(f, 2) ? OBJ_SEALED : OBJ_READ_ONLY;
@@ -301,5 +299,3 @@ static bool do_constant(struct fz *f)
 	}
 	return true;
 }
-
-#endif

@@ -1,10 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The fuzzer's operations on names, files and mounts. */
-#ifndef MSHARE_FUZZ_FS_H
-#define MSHARE_FUZZ_FS_H
-
 #include <dirent.h>
 #include <linux/falloc.h>
+#include "fuzz.h"
 
 #define NAMES	3	/* regions of a family in a directory */
 
@@ -14,7 +12,7 @@ static const char *const place[] = {
 	TMP "/m1/",
 };
 
-static const char *const mount_point[] = { TMP "/m0", TMP "/m1" };
+const char *const mount_point[NR_MOUNTS] = { TMP "/m0", TMP "/m1" };
 
 static void rnd_name(struct fz *f, int family, char *name)
 {
@@ -30,7 +28,7 @@ static void drop_fd(struct rfd *r)
 	r->fd = -1;
 }
 
-static bool do_open(struct fz *f)
+bool do_open(struct fz *f)
 {
 	struct rfd *r = &f->fd[rnd(f, NR_FDS)];
 	const int modes[] = { O_RDWR, O_RDWR, O_RDWR, O_RDWR, O_RDONLY,
@@ -74,7 +72,7 @@ static bool do_open(struct fz *f)
 	return true;
 }
 
-static bool do_close(struct fz *f)
+bool do_close(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 
@@ -83,7 +81,7 @@ static bool do_close(struct fz *f)
 	return r;
 }
 
-static bool do_unlink(struct fz *f)
+bool do_unlink(struct fz *f)
 {
 	char name[64];
 
@@ -91,7 +89,7 @@ static bool do_unlink(struct fz *f)
 	return !unlink(name);
 }
 
-static bool do_rename(struct fz *f)
+bool do_rename(struct fz *f)
 {
 	const unsigned int flags[] = { 0, 0, RENAME_NOREPLACE,
 				       RENAME_EXCHANGE, RENAME_WHITEOUT };
@@ -105,7 +103,7 @@ static bool do_rename(struct fz *f)
 }
 
 /* Two names of a region, of which mostly one does not stay. */
-static bool do_link(struct fz *f)
+bool do_link(struct fz *f)
 {
 	int family = rnd(f, FAMILIES);
 	unsigned int then = rnd(f, 4);
@@ -123,7 +121,7 @@ static bool do_link(struct fz *f)
 }
 
 /* Gives a file without a name one. */
-static bool do_linkat(struct fz *f)
+bool do_linkat(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	char path[40], name[64];
@@ -135,7 +133,7 @@ static bool do_linkat(struct fz *f)
 	return !linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
 }
 
-static bool do_dir(struct fz *f)
+bool do_dir(struct fz *f)
 {
 	static const char *const dir[] = { MS_DIR "/d0", MS_DIR "/d1" };
 	const char *name = PICK(f, dir), *other = PICK(f, dir);
@@ -153,7 +151,7 @@ static bool do_dir(struct fz *f)
 }
 
 /* Everything in a directory, but what cannot be removed. */
-static void remove_names(const char *name)
+void remove_names(const char *name)
 {
 	DIR *dir = opendir(name);
 	struct dirent *de;
@@ -166,7 +164,7 @@ static void remove_names(const char *name)
 		closedir(dir);
 }
 
-static bool do_readdir(struct fz *f)
+bool do_readdir(struct fz *f)
 {
 	const char *name = PICK(f, place);
 	DIR *dir = opendir(name);
@@ -182,7 +180,7 @@ static bool do_readdir(struct fz *f)
 }
 
 /* Size and space of a region. */
-static bool do_resize(struct fz *f)
+bool do_resize(struct fz *f)
 {
 	const int modes[] = { 0, 0, 0, FALLOC_FL_KEEP_SIZE,
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -208,7 +206,7 @@ static bool do_resize(struct fz *f)
 	return !ret;
 }
 
-static bool do_read_info(struct fz *f)
+bool do_read_info(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	unsigned int len = rnd(f, 40), at = rnd(f, 20);
@@ -236,7 +234,7 @@ static bool do_read_info(struct fz *f)
 	return !fstat(r->fd, &st) && n > 0;
 }
 
-static bool do_attributes(struct fz *f)
+bool do_attributes(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	unsigned int what = rnd(f, 4);
@@ -259,7 +257,7 @@ static bool do_attributes(struct fz *f)
  * Other mounts come and go; the main one changes its limits. None is large:
  * those that were detached in use add up, and swapoff wants room for all.
  */
-static bool do_mount(struct fz *f)
+bool do_mount(struct fz *f)
 {
 	static const char *const options[] = {
 		"size=24m", "size=8m", "size=8m,nr_inodes=20",
@@ -296,5 +294,3 @@ static bool do_mount(struct fz *f)
 		return !mount(NULL, MS_DIR, NULL, MS_REMOUNT, limit);
 	}
 }
-
-#endif

@@ -1,7 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The fuzzer's windows: making, changing and using them. */
-#ifndef MSHARE_FUZZ_WINDOW_H
-#define MSHARE_FUZZ_WINDOW_H
+#include "fuzz.h"
 
 /* How many entries of the window that starts at @w are neighbours, at most 3. */
 static unsigned int run_of(struct fz *f, struct win *w)
@@ -92,7 +91,7 @@ static void bad_mmap(struct fz *f, struct rfd *r, char *at, size_t len)
 		wrong(f, "mmap(2) of what is no window succeeded: %p", p);
 }
 
-static bool do_mmap(struct fz *f)
+bool do_mmap(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	unsigned int units = 1 + rnd_unit(f), kind = rnd(f, 8), i;
@@ -163,7 +162,7 @@ static void *part_of(struct fz *f, struct win *w, size_t *len)
 	return w->covered ? NULL : at;
 }
 
-static bool do_munmap(struct fz *f)
+bool do_munmap(struct fz *f)
 {
 	const size_t unit = f->sh->unit;
 	struct win *w = rnd_win(f);
@@ -196,7 +195,7 @@ out:
 	return ok;
 }
 
-static bool do_mprotect(struct fz *f)
+bool do_mprotect(struct fz *f)
 {
 	const size_t unit = f->sh->unit;
 	struct win *w = rnd_win(f);
@@ -256,7 +255,7 @@ static void bad_mremap(struct fz *f, struct win *w, char *to)
 		wrong(f, "mremap(2) of %p succeeded: %p", w->at, p);
 }
 
-static bool do_mremap(struct fz *f)
+bool do_mremap(struct fz *f)
 {
 	const size_t unit = f->sh->unit;
 	struct win *w = rnd_win(f);
@@ -293,7 +292,7 @@ out:
 }
 
 /* A window of the other thread, at any time: takes it away, or lowers it. */
-static bool do_interfere(struct fz *f)
+bool do_interfere(struct fz *f)
 {
 	bool cover = rnd(f, 2), ok = false;
 	int prot = rnd(f, 2) ? PROT_READ : PROT_NONE;
@@ -322,7 +321,7 @@ static bool do_interfere(struct fz *f)
  * A page of a window, with room for @len bytes of it: beyond the end could be
  * anything, the stack of a thread as well as another region.
  */
-static char *rnd_at(struct fz *f, struct win *w, size_t len)
+char *rnd_at(struct fz *f, struct win *w, size_t len)
 {
 	char *at = w->at + rnd_page(f) * PAGE, *end = w->at + f->sh->unit;
 
@@ -336,12 +335,12 @@ static char *rnd_at(struct fz *f, struct win *w, size_t len)
 }
 
 /* The same at any word, with room for a page from there on. */
-static char *rnd_word(struct fz *f, struct win *w)
+char *rnd_word(struct fz *f, struct win *w)
 {
 	return rnd_at(f, w, 2 * PAGE) + rnd(f, PAGE / 8) * 8;
 }
 
-static bool do_load(struct fz *f)
+bool do_load(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	volatile uint64_t val = 0;
@@ -362,7 +361,7 @@ static bool do_load(struct fz *f)
 }
 
 /* A whole page, or two. */
-static bool do_load_page(struct fz *f)
+bool do_load_page(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	char *at;
@@ -379,7 +378,7 @@ static bool do_load_page(struct fz *f)
 	return true;
 }
 
-static bool do_store(struct fz *f)
+bool do_store(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	unsigned int kind = rnd(f, 4);
@@ -409,7 +408,7 @@ static bool do_store(struct fz *f)
 }
 
 /* From one window of a family to another, which may be the same page. */
-static bool do_copy(struct fz *f)
+bool do_copy(struct fz *f)
 {
 	struct win *from = rnd_win(f), *to = rnd_win(f);
 	char *src, *dst;
@@ -429,7 +428,7 @@ static bool do_copy(struct fz *f)
  * Code of the first family is harmless, whatever it becomes meanwhile. Where it
  * cannot be executed the call ends at its first byte.
  */
-static bool do_call(struct fz *f)
+bool do_call(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	char *scratch = f->scratch;
@@ -474,5 +473,3 @@ static bool do_call(struct fz *f)
 	return false;
 #endif
 }
-
-#endif

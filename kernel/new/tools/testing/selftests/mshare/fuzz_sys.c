@@ -1,11 +1,10 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The fuzzer's system calls that reach into windows, or look at them. */
-#ifndef MSHARE_FUZZ_SYS_H
-#define MSHARE_FUZZ_SYS_H
-
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
+#include "io.h"
+#include "fuzz.h"
 
 /* The kernel was asked to write @n bytes of what byte_for() said, and did. */
 static void check_written(struct fz *f, const struct win *w, const char *at,
@@ -21,7 +20,7 @@ static void check_written(struct fz *f, const struct win *w, const char *at,
  * read(2), write(2) and their like, between a window and a file of the same
  * family: it may be the one that is mapped there.
  */
-static bool do_file_io(struct fz *f)
+bool do_file_io(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	int object = rnd(f, NR_OBJECTS), fd;
@@ -48,7 +47,7 @@ static bool do_file_io(struct fz *f)
 	return n > 0;
 }
 
-static bool do_pipe(struct fz *f)
+bool do_pipe(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	bool splice = rnd(f, 2), out = rnd(f, 3);
@@ -83,7 +82,7 @@ static bool do_pipe(struct fz *f)
 }
 
 /* Through process_vm_readv(2), writev(2) and /proc/self/mem. */
-static bool do_remote(struct fz *f)
+bool do_remote(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	bool mem = rnd(f, 2), out = rnd(f, 2);
@@ -118,7 +117,7 @@ static bool do_remote(struct fz *f)
 }
 
 /* Memory of another worker, whatever it has there: it is only read. */
-static bool do_spy(struct fz *f)
+bool do_spy(struct fz *f)
 {
 	pid_t pid = f->sh->slot[rnd(f, MAX_THREADS)].pid;
 	struct win *w = rnd_win(f);
@@ -130,7 +129,7 @@ static bool do_spy(struct fz *f)
 	return process_vm_readv(pid, &local, 1, &remote, 1, 0) > 0;
 }
 
-static bool do_futex(struct fz *f)
+bool do_futex(struct fz *f)
 {
 	const struct timespec soon = { 0, 2000000 };
 	struct win *w = rnd_win(f);
@@ -156,7 +155,7 @@ static bool do_futex(struct fz *f)
 }
 
 /* A ring, a pinned window, a file read into it or written from it. */
-static bool do_uring(struct fz *f)
+bool do_uring(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	int object = rnd(f, NR_OBJECTS), fd;
@@ -207,7 +206,7 @@ static const int any_advice[] = {
 	20, 21, 21, 22, 22, 23, 23, 24, 25, 25, 26, 99,
 };
 
-static bool do_madvise(struct fz *f)
+bool do_madvise(struct fz *f)
 {
 	int advice = PICK(f, any_advice);
 	struct win *w = rnd_win(f);
@@ -248,7 +247,7 @@ static bool register_uffd(char *at, size_t len)
 }
 
 /* The rest of what takes an address. */
-static bool do_other_call(struct fz *f)
+bool do_other_call(struct fz *f)
 {
 	struct win *w = rnd_win(f);
 	unsigned long nodes = 1;
@@ -310,7 +309,7 @@ static bool do_other_call(struct fz *f)
 }
 
 /* What /proc and /sys tell. */
-static bool do_proc(struct fz *f)
+bool do_proc(struct fz *f)
 {
 	static const char *const file[] = {
 		"maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm",
@@ -363,7 +362,7 @@ static bool do_proc(struct fz *f)
 }
 
 /* Memory is wanted elsewhere. */
-static bool do_pressure(struct fz *f)
+bool do_pressure(struct fz *f)
 {
 	static const char *const what[][2] = {
 		/* 4: without a line in the log */
@@ -386,5 +385,3 @@ static bool do_pressure(struct fz *f)
 
 	return !write_file(what[which][0], what[which][1]);
 }
-
-#endif

@@ -1,16 +1,14 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* What races: each function does one thing once, see struct op. */
-#ifndef MSHARE_RACES_OPS_H
-#define MSHARE_RACES_OPS_H
-
 #include <linux/falloc.h>
 #include <linux/futex.h>
-#include <sys/wait.h>
+#include "io.h"
+#include "races.h"
 
 #define FEW	40		/* pages used in between */
 #define MANY	400
 
-static inline void did(struct worker *w)
+static void did(struct worker *w)
 {
 	__atomic_fetch_add(&w->race->done[w->owner], 1, __ATOMIC_RELAXED);
 }
@@ -46,7 +44,7 @@ static int advise_part(struct worker *w, unsigned int part, size_t size,
  * The entries are gone and the pages are not: they have to be mapped again,
  * by everybody who uses them.
  */
-static void op_fault(struct worker *w)
+void op_fault(struct worker *w)
 {
 	unsigned int part = rnd_part(w);
 
@@ -129,7 +127,7 @@ static void gup_futex(struct worker *w, unsigned int part, unsigned int page)
 		      part, u.view);
 }
 
-static void op_gup(struct worker *w)
+void op_gup(struct worker *w)
 {
 	for (unsigned int i = 0; i < 8; i++) {
 		gup_read(w, rnd_part(w), rnd(w, NPAGES));
@@ -151,7 +149,7 @@ static struct worker as_child(struct worker *w)
 	return child;
 }
 
-static void op_fork(struct worker *w)
+void op_fork(struct worker *w)
 {
 	int status = 0;
 	pid_t pid;
@@ -173,7 +171,7 @@ static void op_fork(struct worker *w)
 }
 
 /* In the middle of using its windows, one of them its own. */
-static void op_exit(struct worker *w)
+void op_exit(struct worker *w)
 {
 	unsigned long *uses = &w->race->uses[WORKERS + w->owner], from = *uses;
 	struct race *race = w->race;
@@ -224,7 +222,7 @@ static void map_slot(struct worker *w, unsigned int slot)
 }
 
 /* Unmapped and mapped, or replaced. */
-static void op_munmap(struct worker *w)
+void op_munmap(struct worker *w)
 {
 	struct state *s = slot_of(w, 0);
 
@@ -250,7 +248,7 @@ static void protect_slot(struct worker *w, int prot, unsigned int then)
 	use_some(w, FEW);
 }
 
-static void op_mprotect(struct worker *w)
+void op_mprotect(struct worker *w)
 {
 	protect_slot(w, PROT_READ, READABLE);
 	protect_slot(w, PROT_NONE, CLOSED);
@@ -270,7 +268,7 @@ static void move_slot(struct worker *w, unsigned int from, unsigned int to)
 	use_some(w, FEW);
 }
 
-static void op_mremap(struct worker *w)
+void op_mremap(struct worker *w)
 {
 	move_slot(w, 0, 1);
 	move_slot(w, 1, 0);
@@ -289,7 +287,7 @@ static void protect_part(struct worker *w, int prot, unsigned int then)
 	use_some(w, FEW);
 }
 
-static void op_protect(struct worker *w)
+void op_protect(struct worker *w)
 {
 	protect_part(w, PROT_READ, READABLE);
 	protect_part(w, PROT_NONE, CLOSED);
@@ -298,7 +296,7 @@ static void op_protect(struct worker *w)
 }
 
 /* All of it: with a huge page or none, and the table below. */
-static void op_unmap(struct worker *w)
+void op_unmap(struct worker *w)
 {
 	unsigned int part = PART(MOVING, w->owner);
 	struct state *s = &w->race->part[part];
@@ -314,7 +312,7 @@ static void op_unmap(struct worker *w)
 	did(w);
 }
 
-static void op_truncate(struct worker *w)
+void op_truncate(struct worker *w)
 {
 	unsigned int part = PART(CUT, w->owner);
 	struct state *s = &w->race->part[part];
@@ -336,7 +334,7 @@ static void op_truncate(struct worker *w)
 	did(w);
 }
 
-static void op_reclaim(struct worker *w)
+void op_reclaim(struct worker *w)
 {
 	MUST_DO(w, advise_part(w, rnd_part(w), NPAGES * PAGE, MADV_PAGEOUT));
 	use_some(w, FEW);
@@ -344,7 +342,7 @@ static void op_reclaim(struct worker *w)
 }
 
 /* Memory with holes is what there is to compact. */
-static void op_migrate(struct worker *w)
+void op_migrate(struct worker *w)
 {
 	for (size_t at = 0; at < BUF; at += PAGE)
 		store(w->buf + at, at + 1);
@@ -359,7 +357,7 @@ static void op_migrate(struct worker *w)
 }
 
 /* What is in use can be in the way of it, or is made small by others. */
-static void op_collapse(struct worker *w)
+void op_collapse(struct worker *w)
 {
 	unsigned int part = rnd_part(w);
 	int err = advise_part(w, part, HUGE, MADV_COLLAPSE);
@@ -401,7 +399,7 @@ static bool read_proc(struct worker *w, pid_t pid, const char *name, off_t at,
 	return false;
 }
 
-static void op_smaps(struct worker *w)
+void op_smaps(struct worker *w)
 {
 	struct race *race = w->race;
 	pid_t pid = race->pid[rnd(w, 2)];
@@ -423,5 +421,3 @@ static void op_smaps(struct worker *w)
 	use_some(w, FEW);
 	did(w);
 }
-
-#endif

@@ -1,18 +1,12 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /* The fuzzer's processes: they fork, execute, exit, and kill each other. */
-#ifndef MSHARE_FUZZ_PROC_H
-#define MSHARE_FUZZ_PROC_H
-
 #include <linux/kvm.h>
 #include <sys/swap.h>
+#include "cgroup.h"
+#include "fuzz.h"
 
 #define MAX_CHILDREN	3	/* of a thread at a time, with theirs */
 #define MAX_DEPTH	2
-
-#define SMALL		"mshare-fuzz"	/* a cgroup with little room */
-#define SMALL_SIZE	(8 * MIB)
-
-static void run_ops(struct fz *f, uint64_t from, uint64_t to);
 
 /* The same program, which sees the variable and ends at once. */
 #define EXEC_ONLY	"MSHARE_FUZZ_EXEC=1"
@@ -88,7 +82,7 @@ static bool child_begins(struct fz *f)
 	return false;
 }
 
-static bool do_fork(struct fz *f)
+bool do_fork(struct fz *f)
 {
 	unsigned int what = rnd(f, 24);
 	uint64_t seed = rnd64(f) >> 4;
@@ -126,7 +120,7 @@ static char *reader_window(struct fz *f, struct rfd *r)
 }
 
 /* The windows of a process that dies are also taken from it by others. */
-static bool do_mrelease(struct fz *f)
+bool do_mrelease(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	unsigned int tries = 1 + rnd(f, 6), usec = rnd(f, 2000);
@@ -182,7 +176,7 @@ static __attribute__((noreturn)) void lock_as_stranger(struct fz *f,
 	_exit(0);
 }
 
-static bool do_lock_other(struct fz *f)
+bool do_lock_other(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	pid_t pid;
@@ -279,7 +273,7 @@ static __attribute__((noreturn)) void create_in_small(struct fz *f,
 	_exit(0);
 }
 
-static bool do_reader(struct fz *f)
+bool do_reader(struct fz *f)
 {
 	struct rfd *r = rnd_fd(f);
 	unsigned int what = rnd(f, 12);
@@ -298,7 +292,7 @@ static bool do_reader(struct fz *f)
 }
 
 /* Of the process, with its windows. */
-static bool do_mlockall(struct fz *f)
+bool do_mlockall(struct fz *f)
 {
 	const int which[] = { MCL_CURRENT, MCL_FUTURE,
 			      MCL_CURRENT | MCL_FUTURE };
@@ -315,7 +309,7 @@ static bool do_mlockall(struct fz *f)
 }
 
 /* The worker ends with all it has; the supervisor starts it again. */
-static bool do_exit(struct fz *f)
+bool do_exit(struct fz *f)
 {
 	bool exec = rnd(f, 2);
 
@@ -324,7 +318,7 @@ static bool do_exit(struct fz *f)
 	_exit(0);
 }
 
-static bool do_kill(struct fz *f)
+bool do_kill(struct fz *f)
 {
 	pid_t pid = f->sh->slot[rnd(f, MAX_THREADS)].pid;
 
@@ -332,7 +326,7 @@ static bool do_kill(struct fz *f)
 }
 
 /* Stopped in the middle of something, and told to go on. */
-static bool do_pause(struct fz *f)
+bool do_pause(struct fz *f)
 {
 	pid_t pid = f->sh->slot[rnd(f, MAX_THREADS)].pid;
 
@@ -360,9 +354,7 @@ static int swap_again(void *arg)
 	return swapon(path, 0) ? 1 : 0;
 }
 
-static bool do_swapoff(struct fz *f)
+bool do_swapoff(struct fz *f)
 {
 	return one_in(f, 12) && !in_child(swap_again, NULL);
 }
-
-#endif
