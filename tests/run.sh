@@ -3,7 +3,7 @@
 #
 # tests/run.sh [options] [smoke|full|fuzz|races]: the test suite, in virtual machines.
 # Prints TAP, at the end "N passed, N failed"; logs under build/test. A list of
-# what is run where, with which time limit, is in tests/tiers.
+# what is run where, with which time limit, is tests/suites.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -50,7 +50,10 @@ while [ $# -gt 0 ]; do
 	-*) usage >&2; die "$1: unknown option" ;;
 	*)
 		tier=$1
-		[ -f "tests/tiers/$tier" ] || die "$tier: smoke, full, fuzz or races"
+		case $tier in
+		smoke|full|fuzz|races) ;;
+		*) die "$tier: smoke, full, fuzz or races" ;;
+		esac
 		;;
 	esac
 	shift
@@ -65,14 +68,12 @@ has() {
 plan() {
 	[ -z "$flavours" ] || has "$flavours" "$1" || return 0
 	[ -z "$la57" ] || [ "$la57" = "$2" ] || return 0
-	while read -r flavour mode suite seconds vars; do
-		case $flavour in ''|\#*) continue ;; esac
-		has "$(echo "$flavour" | tr , ' ')" "$1" || continue
-		has "$(echo "$mode" | tr , ' ')" "$2" || continue
-		[ -z "$only" ] || has "$only" "$suite" || continue
-		echo "$suite:$seconds${vars:+:$(echo "$vars" | tr ' ' ,)}"
-	done <"tests/tiers/$tier"
+	awk -f tests/plan.awk -v tier="$tier" -v flavour="$1" -v la57="$2" -v only="$only" \
+		tests/suites
 }
+
+# No kernel: says what is wrong with the file.
+awk -f tests/plan.awk -v tier="$tier" tests/suites || exit 2
 
 configs=
 for config in release/on release/off release/numa debug/on debug/off debug/numa \
@@ -275,7 +276,7 @@ run_mm() {
 		tr -d '\r' <"$logs/mm-$flavour.log" | sed -n 's/^@mm //p' >"$logs/mm-$flavour.result"
 		[ "$status" -eq 0 ] || bad_end "$flavour/la57 mm" "mm-$flavour" "$status"
 	done
-	while read -r what seconds program; do
+	while read -r what _ program; do
 		[ "$what" = run ] || continue
 		off=$(grep -xE "([0-9]+ ){4}$program" "$logs/mm-off.result" || :)
 		release=$(grep -xE "([0-9]+ ){4}$program" "$logs/mm-release.result" || :)
