@@ -204,7 +204,6 @@ TEST_F(oom, limit_of_both)
 	EXPECT_EQ(0, cg_remove(OUTER));
 }
 
-
 /* What the user has in the region, and the page of the table for its link. */
 static long attach_far(struct __test_metadata *_metadata, struct peer *p)
 {
