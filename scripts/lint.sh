@@ -96,6 +96,16 @@ style "programs" "$not_for_programs" \
 	$({ files '*.[ch]' | grep -v '^kernel/new/'; files 'kernel/new/tools/*.[ch]'; } |
 		sed "s|^|$top/|")
 
+# What is documented has all its arguments, and no others.
+if [ -x "$src/scripts/kernel-doc" ]; then
+	# shellcheck disable=SC2046
+	"$src/scripts/kernel-doc" -none $(files 'kernel/new/*.[ch]' |
+		grep -v '^kernel/new/tools/' | sed "s|^|$top/|") >"$out" 2>&1
+	sed -i "s|^$top/||" "$out"
+	status=0; [ ! -s "$out" ] || status=1
+	check "kernel-doc" $status
+fi
+
 status=0
 git grep -nE '\b(TODO|FIXME|XXX|HACK)\b' -- . ':!scripts/lint.sh' ':!LICENSES' ':!.clang-format' >"$out" || status=$?
 [ "$status" -eq 1 ] && status=0 || status=1
@@ -104,9 +114,9 @@ check "nothing left to do in the code" $status
 if [ "$quick" = no ] && [ -d "$src/mm/mshare" ]; then
 	"$top/kernel/kconfig" release "$src" "$build/sparse"
 	status=0
-	if make -C "$src" O="$build/sparse" -j"$(nproc)" C=2 prepare mm/mshare/ >"$out" 2>&1; then
+	if make -C "$src" O="$build/sparse" -j"$(nproc)" C=2 prepare mm/mshare/ fs/msharefs/ >"$out" 2>&1; then
 		# The kernel's own headers make sparse talk, too.
-		grep -E '(^|/)(mm/mshare/|include/(linux/mshare|uapi/linux/msharefs))[^ ]*: (warning|error)' \
+		grep -E '(^|/)((mm/mshare|fs/msharefs)/|include/(linux/mshare|uapi/linux/msharefs))[^ ]*: (warning|error)' \
 			"$out" >"$out.ours" && status=1
 		grep -q '^  CHECK .*mm/mshare/' "$out" || { echo "sparse did not run" >"$out.ours"; status=1; }
 		mv "$out.ours" "$out"
@@ -124,6 +134,8 @@ if [ "$quick" = no ] && [ -d "$src/mm/mshare" ]; then
 		cocci=$src/scripts/coccinelle/$script.cocci
 		spatch --very-quiet -D report --no-show-diff --no-includes \
 			--cocci-file "$cocci" --dir "$src/mm/mshare" >>"$out" 2>/dev/null || :
+		spatch --very-quiet -D report --no-show-diff --no-includes \
+			--cocci-file "$cocci" --dir "$src/fs/msharefs" >>"$out" 2>/dev/null || :
 	done
 	[ ! -s "$out" ] || status=1
 	check "coccinelle" $status

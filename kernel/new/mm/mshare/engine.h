@@ -37,9 +37,9 @@ struct mshare_region;
 
 /**
  * struct mshare_limit - what bounds the kernel memory of regions
- * @charge: count @pages more, or give back if negative, which does not fail.
- *	@reader: for a process that may not write the region. Called under
- *	spinlocks. Return 0 or -ENOSPC
+ * @charge: count so many pages more, or give back if negative, which does not
+ *	fail; the last argument says whether it is for a process that may not
+ *	write the region. Called under spinlocks. Return 0 or -ENOSPC
  *
  * The front end has it.
  */
