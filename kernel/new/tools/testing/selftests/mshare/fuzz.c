@@ -19,7 +19,7 @@
 #include "fuzz.h"
 
 #define THREADS		2	/* of each worker */
-#define PATIENCE	150	/* seconds without progress */
+#define PATIENCE	80	/* seconds without progress */
 
 static const struct fuzz_op ops[] = {
 	{ "open",	30, do_open },
