@@ -30,7 +30,7 @@ touched() {
 # list_new: the files of kernel/new.
 list_new() {
 	[ ! -d "$top/kernel/new" ] ||
-		(cd "$top/kernel/new" && find . -type f ! -name '.*' |
+		(cd "$top/kernel/new" && find . -type f '(' ! -name '.*' -o -name .gitignore ')' |
 			sed 's|^\./||' | LC_ALL=C sort)
 }
 
