@@ -177,33 +177,18 @@ static void page_clearing(void)
 	end("clearing a page", "-", 1);
 }
 
-static void first_touch(enum mode mode)
+/* Of memory that nobody has touched, by a process that may write. */
+static void first_touch(enum mode mode, const char *what, size_t bytes,
+			void (*touch)(char *p, size_t bytes))
 {
 	struct area a;
-	size_t bytes = 32 * MIB;
 	char *p;
 
 	make_area(&a, mode, GIB, 0);
 	p = area_attach(&a, PROT_READ | PROT_WRITE);
 	begin();
-	time_writes(p, bytes);
-	end("first-touch write fault", mode_name(mode), 1);
-	area_detach(&a, p);
-	area_remove(&a);
-}
-
-/* By a process that may write: then it makes memory. */
-static void first_read(enum mode mode)
-{
-	struct area a;
-	size_t bytes = 256 * MIB;
-	char *p;
-
-	make_area(&a, mode, GIB, 0);
-	p = area_attach(&a, PROT_READ | PROT_WRITE);
-	begin();
-	time_reads(p, bytes);
-	end("first-touch read fault", mode_name(mode), 1);
+	touch(p, bytes);
+	end(what, mode_name(mode), 1);
 	area_detach(&a, p);
 	area_remove(&a);
 }
@@ -372,8 +357,8 @@ static void group_window(void)
 		die("mmap: %s", strerror(errno));
 	page_clearing();
 	for (int mode = PLAIN; mode <= MSHARE; mode++) {
-		first_touch(mode);
-		first_read(mode);
+		first_touch(mode, "first-touch write fault", 32 * MIB, time_writes);
+		first_touch(mode, "first-touch read fault", 256 * MIB, time_reads);
 		resident_touch(mode);
 		for (size_t span = GIB; span <= 8 * GIB; span *= 8)
 			for (int i = 0; i < 3; i++)

@@ -109,16 +109,16 @@ void msharefs_release_inode(struct super_block *sb)
 static struct msharefs_file *new_file(struct super_block *sb, unsigned int ino)
 {
 	struct msharefs_file *info = kzalloc(sizeof(*info), GFP_KERNEL_ACCOUNT);
+	struct mshare_region *region;
 
 	if (!info)
 		return ERR_PTR(-ENOMEM);
-	info->region = mshare_region_create(ino, &sb_info(sb)->limit);
-	if (IS_ERR(info->region)) {
-		struct mshare_region *error = info->region;
-
+	region = mshare_region_create(ino, &sb_info(sb)->limit);
+	if (IS_ERR(region)) {
 		kfree(info);
-		return ERR_CAST(error);
+		return ERR_CAST(region);
 	}
+	info->region = region;
 	return info;
 }
 

@@ -82,7 +82,8 @@ static int msharefs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	struct inode *target = d_inode(new);
 	int err;
 
-	if (msharefs_is_info(d_inode(old)) || (target && msharefs_is_info(target)))
+	if (msharefs_is_info(d_inode(old)) ||
+	    (target && msharefs_is_info(target)))
 		return -EPERM;
 	err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
 	/* One of several names of the target is gone. */

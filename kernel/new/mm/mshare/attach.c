@@ -61,7 +61,7 @@ void mshare_tell_exclusive(void)
 
 /**
  * mshare_attach - attach a process to a region for one window
- * @region: kept by the vm_file of the window to be
+ * @region: kept by the caller until this returns
  * @mm: of the process, with mmap_lock held for writing, so that nobody else
  *	is attaching it
  *

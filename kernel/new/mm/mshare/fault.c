@@ -97,25 +97,27 @@ static bool vma_covers(const struct vm_area_struct *vma, unsigned long address)
 
 /*
  * A region has few VMAs, and most faults are in the same. Under RCU the VMA is
- * not freed once it has been seen in recent_vma: see mshare_forget_vma().
+ * not freed once it has been seen in recent_vma: see mshare_forget_vma(). The
+ * lock alone does not keep it: a VMA that is detached and on its way to be freed
+ * can be locked, too.
  */
 static struct vm_area_struct *lock_recent_vma(struct mshare_region *region,
 					      unsigned long address)
 {
 	struct vm_area_struct *vma;
-	bool locked;
 
 	rcu_read_lock();
 	vma = READ_ONCE(region->recent_vma);
-	locked = vma && vma_covers(vma, address) && vma_start_read(vma);
+	if (vma && vma_covers(vma, address) && vma_start_read(vma)) {
+		/* It may have changed before it was locked. */
+		if (likely(!vma->detached && vma_covers(vma, address)))
+			goto out;
+		vma_end_read(vma);
+	}
+	vma = NULL;
+out:
 	rcu_read_unlock();
-	if (!locked)
-		return NULL;
-	/* As in lock_vma_under_rcu(): it may have changed before it was locked. */
-	if (likely(!vma->detached && vma_covers(vma, address)))
-		return vma;
-	vma_end_read(vma);
-	return NULL;
+	return vma;
 }
 
 /* Seldom enough that CPUs that fault in different VMAs do not meet here. */

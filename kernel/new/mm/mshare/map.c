@@ -138,8 +138,8 @@ static int map_object(struct mm_struct *host,
 	unsigned long mapped, populate;
 
 	mapped = do_mmap_in(host, args->file, address, size, args->prot,
-			    flags, args->private_object ? VM_MSHARE_OWN : 0, args->pgoff,
-			    &populate, NULL);
+			    flags, args->private_object ? VM_MSHARE_OWN : 0,
+			    args->pgoff, &populate, NULL);
 	return IS_ERR_VALUE(mapped) ? mapped : 0;
 }
 
