@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * mshare: what the rest of mm needs to know about shared page tables.
+ * mshare: shared page tables, the interface for the rest of mm.
  *
  * A region is a piece of address space that lives in a host mm no task runs
  * on. A window is a VMA through which a process sees the region: it holds no
  * page table entries of its own, only links, PUD entries that point at the
- * PMD pages of the host mm. See mm/mshare/internal.h for the protocol.
+ * PMD tables of the host mm. See mm/mshare/internal.h for the protocol.
  *
  * Everything here compiles to nothing without CONFIG_MSHARE: VM_MSHARE is
  * then VM_NONE, vma_is_mshare() is constant false, and the calls behind it
@@ -32,8 +32,8 @@ static inline bool vma_is_mshare(const struct vm_area_struct *vma)
 }
 
 /*
- * With the FAULT_FLAG_*: the fault is that of a process that may not write the
- * region, ever, and makes no memory: a hole of shmem or hugetlb is an error.
+ * A FAULT_FLAG_*: the process may never write the region, so the fault must not
+ * allocate memory. A hole of shmem or hugetlb is an error.
  */
 #define FAULT_FLAG_MSHARE_READER	BIT(20)
 
@@ -93,16 +93,15 @@ void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 #include <asm/mshare.h>
 
 /*
- * An entry that a lockless walker meets at the PUD level may be a read-only
- * link above writable leaves: the leaf alone does not tell whether a write
- * is allowed (I6).
+ * A lockless walker may find a read-only link at the PUD level above writable
+ * leaves, so the leaf alone does not tell whether a write is allowed (I6).
  */
 static inline bool mshare_pud_permits(pud_t pud, bool write)
 {
 	return !write || arch_mshare_link_write(pud);
 }
 
-/* A new mm is attached to nothing, whatever it was copied from. */
+/* A new mm has no attachments, even if it is a copy of an attached one. */
 static inline void mshare_mm_init(struct mm_struct *mm)
 {
 	INIT_HLIST_HEAD(&mm->mshare_attachments);
@@ -111,8 +110,8 @@ static inline void mshare_mm_init(struct mm_struct *mm)
 bool __mshare_refuse_charge(struct mem_cgroup *memcg);
 
 /*
- * Whether the current task, which allocates memory for a region, has to do
- * without: @memcg is full, and the task is in another part of the hierarchy.
+ * Whether to refuse a charge to @memcg, which is full: the current task
+ * allocates memory for a region, and is in another part of the hierarchy.
  */
 static inline bool mshare_refuse_charge(struct mem_cgroup *memcg)
 {
@@ -132,23 +131,23 @@ int mshare_regions_of(struct mm_struct *mm, u32 *index, int max);
 void mshare_catch_up(struct mm_struct *mm);
 void arch_mshare_switch(struct mm_struct *mm);
 
-/* Before the generation of @mm is read to find what this CPU has to flush. */
+/* Call before the generation of @mm is read to decide on a flush. */
 static inline void mshare_switch(struct mm_struct *mm)
 {
 	if (unlikely(arch_mshare_may_be_attached(mm)))
 		arch_mshare_switch(mm);
 }
 
-/* What is to be flushed is not known, or too much to be told. */
+/* The range to flush is unknown, or too large to describe. */
 #define MSHARE_FLUSH_ALL	(~0UL)
 
 /**
- * struct mshare_flush_info - what a flush is about
- * @index: of the region
- * @generation: that the region has since the flush
+ * struct mshare_flush_info - a flush of a region
+ * @index: index of the region
+ * @generation: generation of the region since the flush
  * @start: first address in the host mm
- * @end: after the last, MSHARE_FLUSH_ALL for everything
- * @shift: log2 of the size of the pages there
+ * @end: end of the range, MSHARE_FLUSH_ALL for everything
+ * @shift: log2 of the page size in the range
  */
 struct mshare_flush_info {
 	u32 index;
@@ -161,9 +160,9 @@ struct mshare_flush_info {
 #define MSHARE_SHOWN	4
 
 /**
- * struct mshare_shown - where a process sees a region
- * @nr: how many places; 0: more than can be told
- * @delta: what is to be added to an address of the host mm, for each place
+ * struct mshare_shown - the places where a process sees a region
+ * @nr: number of places; 0 if there are more than MSHARE_SHOWN
+ * @delta: offset to add to an address of the host mm, for each place
  */
 struct mshare_shown {
 	int nr;
@@ -182,7 +181,7 @@ struct file *mshare_translate_range(struct mm_struct **mm, unsigned long *start,
 				    unsigned long *end);
 void mshare_flush_deferred(struct tlbflush_unmap_batch *batch);
 
-/* The current task has yet to flush a region in which it unmapped dirty pages. */
+/* Whether a region flush is deferred, and dirty pages have been unmapped. */
 static inline bool mshare_flush_is_deferred(void)
 {
 	return current->tlb_ubc.writable && current->tlb_ubc.mshare[0];
@@ -257,8 +256,9 @@ static inline bool mshare_flush_is_deferred(void)
 #endif /* CONFIG_MSHARE */
 
 /*
- * mlockall(2) with MCL_ONFAULT brings nothing in. For a window that is made
- * under MCL_FUTURE only the process says so: mmap(2) clears VM_LOCKONFAULT.
+ * mlockall(2) with MCL_ONFAULT does not populate windows. Check the flags of
+ * the process as well, because mmap(2) clears VM_LOCKONFAULT of a window that
+ * is made under MCL_FUTURE.
  */
 static inline bool mshare_lock_on_fault(struct vm_area_struct *vma)
 {
@@ -267,8 +267,8 @@ static inline bool mshare_lock_on_fault(struct vm_area_struct *vma)
 }
 
 /*
- * How many other processes use the page tables that @vma shows, a window or a
- * VMA of a host mm: what is mapped there once is mapped as often more.
+ * The number of other processes that use the page tables of @vma, a window or a
+ * VMA of a host mm. A page mapped there once is mapped as many times more.
  */
 static inline unsigned long mshare_sharers(struct vm_area_struct *vma)
 {
@@ -277,7 +277,7 @@ static inline unsigned long mshare_sharers(struct vm_area_struct *vma)
 	return __mshare_sharers(vma);
 }
 
-/* Whether a task is attached to the region of @host; any mm will do. */
+/* Whether @task is attached to the region of @host; false for any other mm. */
 static inline bool mshare_attached(struct mm_struct *host,
 				   struct task_struct *task)
 {

@@ -2,8 +2,8 @@
 /*
  * mshare: host mms, for headers that nearly everything includes.
  *
- * What belongs to the rest of mm is in mshare.h. Keep this file small: a change
- * of it rebuilds the kernel.
+ * The interface for the rest of mm is in mshare.h. Keep this file small, since
+ * a change to it rebuilds the kernel.
  */
 #ifndef _LINUX_MSHARE_HOST_H
 #define _LINUX_MSHARE_HOST_H

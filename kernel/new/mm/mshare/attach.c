@@ -2,12 +2,13 @@
 /*
  * mshare attachments: which processes have windows of a region
  *
- * A process with windows of a region is attached to it: there is one struct
- * mshare_attachment for it, which counts the windows, holds a reference for the
- * region, and is what a flush finds. It is on the list of the process from before
- * the first link is set until after the last one was cleared and flushed (I3):
- * mmap(2) and fork(2) attach before they link, and ->close() detaches, which
- * munmap(2) and exit(2) call after tlb_finish_mmu().
+ * A process with windows of a region is attached to the region by one struct
+ * mshare_attachment. The attachment counts the windows, holds a reference to
+ * the region, and lets a flush find the process. It is on the list of the
+ * process from before the first link is set until after the last link is
+ * cleared and flushed (I3), because mmap(2) and fork(2) attach before they
+ * link, and munmap(2) and exit(2) call ->close(), which detaches, after
+ * tlb_finish_mmu().
  */
 #include <linux/mm.h>
 #include <linux/rculist.h>
@@ -17,8 +18,8 @@
 #include "internal.h"
 
 /**
- * mshare_find_attachment - what attaches a process to a region
- * @mm: of the process
+ * mshare_find_attachment - find the attachment of a process to a region
+ * @mm: mm of the process
  * @region: the region
  *
  * Context: under RCU, or interrupts off; or mmap_lock of @mm held for writing.
@@ -61,9 +62,9 @@ void mshare_tell_exclusive(void)
 
 /**
  * mshare_attach - attach a process to a region for one window
- * @region: kept by the caller until this returns
- * @mm: of the process, with mmap_lock held for writing, so that nobody else
- *	is attaching it
+ * @region: the region, kept by the caller until this returns
+ * @mm: mm of the process, with mmap_lock held for writing, so that no other
+ *	task attaches the process
  *
  * Return: the attachment for mshare_window_init() or mshare_detach(), or an
  * ERR_PTR: -ENOMEM; -EBUSY when an MMU notifier user, for example KVM, is
@@ -76,8 +77,8 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 
 	mmap_assert_write_locked(mm);
 	/*
-	 * Changes of region memory are told to notifiers of the host mm only:
-	 * others would keep translations of pages that are gone.
+	 * Only notifiers of the host mm learn of changes of region memory.
+	 * Notifiers of @mm would keep translations of pages that are gone.
 	 */
 	if (mm_has_notifiers(mm)) {
 		mshare_tell_exclusive();
@@ -97,7 +98,7 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	attachment->region = region;
 	attachment->windows = 1;
 	raw_spin_lock_init(&attachment->lock);
-	/* No translation is older: there is no link yet. */
+	/* No CPU has an older translation, since there is no link yet. */
 	attachment->seen = atomic64_read(&region->generation);
 
 	spin_lock(&region->attach_lock);
@@ -111,7 +112,7 @@ struct mshare_attachment *mshare_attach(struct mshare_region *region,
 	return attachment;
 }
 
-/* In process context: the last mmdrop() must not come from a softirq. */
+/* In process context, because a softirq must not do the last mmdrop(). */
 static void free_attachment_work(struct work_struct *work)
 {
 	struct mshare_attachment *attachment =
@@ -123,10 +124,10 @@ static void free_attachment_work(struct work_struct *work)
 }
 
 /**
- * mshare_detach - give back what mshare_attach() gave
- * @attachment: of a window that has no links any more, and was flushed
+ * mshare_detach - undo mshare_attach() for one window
+ * @attachment: attachment of a window whose links are cleared and flushed
  *
- * With the last window of the process goes its reference for the region (I2).
+ * The last window of the process drops the reference to the region (I2).
  *
  * Context: may sleep.
  */
@@ -146,7 +147,7 @@ void mshare_detach(struct mshare_attachment *attachment)
 
 	hlist_del_rcu(&attachment->node);
 	mshare_prune(region);
-	/* A flush may be looking at it, and at the mm. */
+	/* A flush may still be looking at the attachment and its mm. */
 	INIT_RCU_WORK(&attachment->free_work, free_attachment_work);
 	queue_rcu_work(system_wq, &attachment->free_work);
 	mshare_region_put(region);
@@ -156,7 +157,7 @@ void mshare_detach(struct mshare_attachment *attachment)
  * mshare_mm_has_windows - whether a process has a window
  * @mm: with mmap_lock held
  *
- * Asked by mmu_notifier_register(), which must then be refused.
+ * If so, mmu_notifier_register() must fail.
  */
 bool mshare_mm_has_windows(struct mm_struct *mm)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * mshare engine: what its front ends may use
+ * mshare engine: the interface for front ends
  *
- * A front end decides which memory is shared by which processes, gives regions
- * names and rights, and limits what they take. The engine has the page tables.
- * It knows no front end, and front ends do not include internal.h.
+ * A front end decides which processes share which memory, gives regions names
+ * and access rights, and limits their memory. The engine manages the page
+ * tables. The engine depends on no front end, and front ends do not include
+ * internal.h.
  *
  * Front ends: msharefs (fs/msharefs).
  */
@@ -20,7 +21,7 @@
 struct mshare_attachment;
 struct mshare_region;
 
-/* Windows and sizes are multiples of what one link covers. */
+/* The range of one link. Windows and sizes of regions are multiples of it. */
 #define MSHARE_UNIT		PUD_SIZE
 #define MSHARE_UNIT_MASK	(~(MSHARE_UNIT - 1))
 
@@ -29,19 +30,19 @@ struct mshare_region;
 #endif
 
 /*
- * Half of what any process has, to leave room for the base and for other
- * mappings: 64 TiB on x86.
+ * Half of the address space of any process, so that MSHARE_HOST_BASE and other
+ * mappings have room: 64 TiB on x86.
  */
 #define MSHARE_MAX_SIZE	\
 	((u64)rounddown_pow_of_two((unsigned long)DEFAULT_MAP_WINDOW - 1))
 
 /**
- * struct mshare_limit - what bounds the kernel memory of regions
- * @charge: count so many pages more, or give back if negative, which does not
- *	fail; the last argument says whether it is for a process that may not
- *	write the region. Called under spinlocks. Return 0 or -ENOSPC
+ * struct mshare_limit - limit on the kernel memory of regions
+ * @charge: charge a number of pages, or uncharge if negative, which does not
+ *	fail; the last argument says whether the process may not write the
+ *	region. Called under spinlocks. Return 0 or -ENOSPC
  *
- * The front end has it.
+ * The front end owns the structure.
  */
 struct mshare_limit {
 	int (*charge)(struct mshare_limit *limit, long pages, bool reader);
@@ -57,10 +58,10 @@ int mshare_region_resize(struct mshare_region *region, u64 size);
 void mshare_settle_all(struct mshare_limit *limit);
 
 /**
- * struct mshare_charge - an allocation for a region that is going on
- * @memcg: who pays; NULL for the current task
- * @old: what was active before, if @memcg is
- * @nested: another such allocation was going on
+ * struct mshare_charge - an allocation for a region, while it is going on
+ * @memcg: memory cgroup to charge; NULL for the current task's
+ * @old: memory cgroup that was active before, if @memcg is set
+ * @nested: another such allocation was going on already
  */
 struct mshare_charge {
 	struct mem_cgroup *memcg;
@@ -73,15 +74,15 @@ void mshare_charge_begin(struct mshare_charge *charge,
 bool mshare_charge_end(struct mshare_charge *charge);
 
 /**
- * struct mshare_map_args - what is to be mapped, and where
+ * struct mshare_map_args - an object, and the range to map it at
  * @file: the object
- * @private_object: nobody else has @file
- * @pgoff: where in the object, in pages
- * @offset: where in the region, bytes, page-aligned
+ * @private_object: @file belongs to the region alone
+ * @pgoff: offset in the object, in pages
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  * @prot: PROT_*
- * @flags: MAP_*, as for mmap(2). With MAP_FIXED_NOREPLACE nothing may be
- *	mapped there; without it, what is gets unmapped
+ * @flags: MAP_*, as for mmap(2). MAP_FIXED_NOREPLACE fails if the range has a
+ *	mapping; without MAP_FIXED_NOREPLACE old mappings are unmapped
  * @unmapped: out: list for mshare_free_unmapped()
  */
 struct mshare_map_args {
@@ -104,13 +105,13 @@ int mshare_protect(struct mshare_region *region, u64 offset, u64 size,
 
 /**
  * struct mshare_object - a mapped object, or the part of it in a range
- * @file: with a reference
- * @offset: where in the region it is mapped, bytes
- * @from: offset in @file, bytes
- * @to: offset in @file of its end, bytes
- * @vm_flags: of the mapping
- * @page_shift: log2 of the size of its pages
- * @is_private: nobody else has it
+ * @file: file of the object, with a reference
+ * @offset: offset of the mapping in the region, in bytes
+ * @from: start of the mapped part in @file, in bytes
+ * @to: end of the mapped part in @file, in bytes
+ * @vm_flags: VM flags of the mapping
+ * @page_shift: log2 of the page size
+ * @is_private: the object belongs to the region alone
  */
 struct mshare_object {
 	struct file *file;
@@ -145,17 +146,17 @@ void mshare_window_init(struct vm_area_struct *vma,
 			struct mshare_attachment *attachment);
 
 /**
- * struct mshare_region_stat - what there is to know of a region
- * @size: bytes
- * @mappings: number of VMAs
- * @windows: of all processes
- * @processes: that are attached
- * @resident: bytes in memory
- * @page_tables: bytes
- * @locked: bytes
- * @links: entries of processes that point at its page tables
- * @faults: of windows, so far
- * @flushes: of the attached processes, so far
+ * struct mshare_region_stat - statistics of a region
+ * @size: size in bytes
+ * @mappings: number of VMAs in the host mm
+ * @windows: number of windows of all processes
+ * @processes: number of attached processes
+ * @resident: bytes of resident memory
+ * @page_tables: bytes of page tables
+ * @locked: bytes of locked mappings
+ * @links: number of PUD entries of processes that point at its page tables
+ * @faults: number of faults in windows so far
+ * @flushes: number of flushes of the attached processes so far
  */
 struct mshare_region_stat {
 	u64 size;

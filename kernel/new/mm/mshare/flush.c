@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare flush: a flush of the host mm reaches the processes attached to it
+ * mshare flush: a flush of the host mm flushes the attached processes
  *
- * Leaves are edited by ordinary mm code, which flushes the host mm. That mm
- * runs nowhere, so its cpumask is empty and the flush itself does nothing. But
- * flush_tlb_mm_range(), which all flushes of an mm come to, then calls here (I4).
+ * Ordinary mm code edits the leaves and flushes the host mm. That mm runs on no
+ * CPU, so its cpumask is empty and the flush itself does nothing. But all
+ * flushes of an mm go through flush_tlb_mm_range(), which calls mshare_flush()
+ * for a host mm (I4).
  *
- * What a flush costs depends on the CPUs that run attached processes, and not on
- * how many processes are attached. A region has a generation. A flush increments
- * it, and interrupts the CPUs that have an attached process loaded. A process
- * that is not loaded catches up when a CPU loads it: its attachment knows the
- * generation it has seen last.
+ * The cost of a flush depends on the number of CPUs that run attached
+ * processes, not on the number of attached processes. A region has a
+ * generation. A flush increments the generation, and interrupts the CPUs that
+ * have an attached process loaded. A process that is not loaded catches up when
+ * a CPU loads it, since its attachment records the generation it has seen.
  *
  *     CPU that flushes             CPU that loads an attached process
  *
@@ -20,18 +21,20 @@
  *     look at what CPUs have noted   mark the process stale, and flush
  *     interrupt those              read the leaf by a link
  *
- * Either the flush finds the note, or the generation is found incremented. The
- * same holds for a CPU that was lazy, which clears is_lazy first, and for a
- * process that attaches while it runs: all CPUs that run it note so, and compare
- * the generations of all its regions, before the first link is set. That note
- * replaces another, and a flush that reads both may miss a region of either.
+ * Either the flush finds the note, or the loading CPU finds the generation
+ * incremented. The same holds for a CPU that was lazy, because it clears
+ * is_lazy first, and for a process that attaches while it runs: all CPUs that
+ * run the process note the region before the first link is set. They also
+ * compare the generations of all its regions before that, because the note
+ * replaces an older one, and a flush that reads parts of both may miss a region
+ * of either.
  *
- * tests/model enumerates what two or three CPUs can do, in any order, and what
- * goes wrong when a step of this is left out.
+ * tests/model enumerates the interleavings of two or three CPUs, and the
+ * failures when a step of the protocol is left out.
  *
- * Marking a process stale increments the generation of its mm, which all CPUs
- * compare that had it loaded before. That is done before attachment->seen says
- * so:
+ * Marking a process stale increments the generation of its mm. A CPU that has
+ * had the mm loaded before compares this generation. The mark comes before
+ * attachment->seen is set:
  *
  *     CPU A, behind                CPU B, loads the same process
  *
@@ -39,22 +42,22 @@
  *     seen = generation (release)  seen == generation (acquire)
  *                                  read the generation of the mm: marked
  *
- * An interrupted CPU flushes the range that was changed, where the process has
- * its windows, if that is all it missed: each flush of a region is one step of
- * the process's generation, see arch_mshare_flush(). Everybody else flushes
- * everything.
+ * An interrupted CPU flushes just the changed range, at the addresses of the
+ * process's windows, if it has missed no other flush. The CPU can tell because
+ * each flush of a region is one step of the process's generation, see
+ * arch_mshare_flush(). In all other cases a CPU flushes everything.
  *
- * detach: an attachment goes when its process has no link any more and has been
- * flushed as a process. It is freed after a grace period, as CPUs look at it with
- * interrupts off. exec and fork: a new mm is loaded by switch_mm_irqs_off() like
- * any other; the child is attached before it runs. A CPU that goes offline has
- * init_mm loaded.
+ * detach: an attachment is removed after the last link of its process has been
+ * cleared and the process has been flushed. The attachment is freed after a
+ * grace period, because CPUs look at it with interrupts off. exec and fork:
+ * switch_mm_irqs_off() loads a new mm like any other; the child is attached
+ * before it runs. A CPU that goes offline has init_mm loaded.
  *
- * Called under page table locks, with interrupts on.
+ * mshare_flush() is called under page table locks, with interrupts on.
  *
- * Reclaim and migration, which unmap many pages one by one, put flushes off
- * until they want to free or copy the first of them, and make up for all in one
- * round.
+ * Reclaim and migration unmap many pages one by one. They defer the flushes
+ * until they are about to free or copy the first page, and then flush once for
+ * all pages.
  */
 #include <linux/mm_types_task.h>
 #include <linux/rculist.h>
@@ -69,13 +72,13 @@ static bool flush_disabled(void)
 }
 
 /**
- * mshare_regions_of - the regions that a process is attached to
+ * mshare_regions_of - list the regions that a process is attached to
  * @mm: the process
- * @index: out: their indices
- * @max: how many there is room for
+ * @index: out: indices of the regions
+ * @max: size of @index
  *
  * Context: interrupts off.
- * Return: how many, -1 for more than @max.
+ * Return: number of regions, -1 if there are more than @max.
  */
 int mshare_regions_of(struct mm_struct *mm, u32 *index, int max)
 {
@@ -91,7 +94,7 @@ int mshare_regions_of(struct mm_struct *mm, u32 *index, int max)
 	return nr;
 }
 
-/* @generation is the region's now or since a moment ago. */
+/* @generation is the current or a recent one of the region. */
 static void catch_up(struct mshare_attachment *attachment, u64 generation)
 {
 	lockdep_assert_held(&attachment->lock);
@@ -105,11 +108,11 @@ static void catch_up(struct mshare_attachment *attachment, u64 generation)
 }
 
 /**
- * mshare_catch_up - a process may have missed flushes
- * @mm: the process. If so, it is marked stale
+ * mshare_catch_up - mark a process stale if it has missed flushes
+ * @mm: the process
  *
- * Context: interrupts off; the caller has noted that it loads @mm, and then had
- * a full barrier. It reads the generation of @mm next.
+ * Context: interrupts off. The caller has noted that it loads @mm, then had a
+ * full barrier, and reads the generation of @mm next.
  */
 void mshare_catch_up(struct mm_struct *mm)
 {
@@ -122,7 +125,7 @@ void mshare_catch_up(struct mm_struct *mm)
 	hlist_for_each_entry_rcu(attachment, &mm->mshare_attachments, node,
 				 irqs_disabled()) {
 		generation = atomic64_read(&attachment->region->generation);
-		/* Before the generation of @mm is read. */
+		/* Acquire: the caller reads the generation of @mm later. */
 		if (likely(smp_load_acquire(&attachment->seen) == generation))
 			continue;
 		raw_spin_lock(&attachment->lock);
@@ -156,14 +159,15 @@ static struct mshare_attachment *find_by_index(struct mm_struct *mm, u32 index)
 }
 
 /**
- * mshare_catch_up_flush - one flush has come to a CPU that runs a process
- * @mm: the process
- * @info: of the flush; NULL for all flushes that there have been
- * @shown: out: where the process has its windows
+ * mshare_catch_up_flush - let a process catch up with one flush
+ * @mm: the process, loaded on this CPU
+ * @info: the flush; NULL for all flushes so far
+ * @shown: out: places of the process's windows
  *
  * Context: interrupts off.
- * Return: the generation of @mm for which nothing but this flush is needed, if
- * the one before has been flushed; 0 if everything has to be flushed.
+ * Return: the generation of @mm that stands for this flush alone, so that a CPU
+ * at the generation before needs no other flush; 0 if everything has to be
+ * flushed.
  */
 u64 mshare_catch_up_flush(struct mm_struct *mm,
 			  const struct mshare_flush_info *info,
@@ -183,7 +187,7 @@ u64 mshare_catch_up_flush(struct mm_struct *mm,
 	raw_spin_lock(&attachment->lock);
 	if (attachment->seen + 1 == info->generation) {
 		attachment->step = arch_mshare_mark_stale(mm);
-		/* After the mark, too. */
+		/* After the mark, as in catch_up(). */
 		smp_store_release(&attachment->seen, info->generation);
 	} else {
 		catch_up(attachment, info->generation);
@@ -206,10 +210,10 @@ static void count_flush(struct mshare_region *region, int cpus,
 
 /**
  * mshare_flush - flush all processes that are attached to a region
- * @host: the region's mm, which the caller has changed
+ * @host: the host mm of the region; the caller has changed its page tables
  * @start: first address that has changed
- * @end: after the last, MSHARE_FLUSH_ALL for everything
- * @shift: log2 of the size of the pages there
+ * @end: end of the changed range, MSHARE_FLUSH_ALL for everything
+ * @shift: log2 of the page size in the range
  * @freed_tables: page tables are about to be freed
  *
  * Context: interrupts on; may hold page table locks.
@@ -229,20 +233,20 @@ void mshare_flush(struct mm_struct *host, unsigned long start,
 	if (flush_disabled())
 		return;
 
-	/* A full barrier. */
+	/* Full barrier between the change and reading the CPUs' notes. */
 	info.generation = atomic64_inc_return(&region->generation);
 	cpus = arch_mshare_flush(&info, freed_tables);
 	count_flush(region, cpus, freed_tables);
 }
 
 /**
- * mshare_defer_flush - put a flush off until mshare_flush_deferred()
- * @batch: of the current task
- * @host: the host mm, in which the caller has cleared an entry of a page
+ * mshare_defer_flush - defer a flush until mshare_flush_deferred()
+ * @batch: batch of the current task
+ * @host: the host mm, in which the caller has cleared the entry of a page
  *
- * Until then nothing must happen to the page that relies on nobody using it
- * (I4). Whoever else depends on the entry being flushed finds that from
- * tlb_flush_batched of the host mm, as for any other.
+ * Until then the page must not be freed or copied, since processes may still
+ * use it (I4). Other code that depends on the flush checks tlb_flush_batched of
+ * the host mm, as for any mm.
  *
  * Context: under a page table lock of @host, interrupts on.
  */
@@ -260,7 +264,7 @@ void mshare_defer_flush(struct tlbflush_unmap_batch *batch,
 			return;
 		}
 	}
-	/* Pages of so many regions in turn do not come often. */
+	/* The batch is full, which is rare: flush at once. */
 	mshare_flush(host, 0, MSHARE_FLUSH_ALL, PAGE_SHIFT, false);
 }
 
@@ -270,7 +274,7 @@ static void increment_generation(u32 index)
 
 	rcu_read_lock();
 	region = mshare_region_find(index);
-	/* A full barrier after the entries have been cleared. */
+	/* Full barrier after the entries have been cleared. */
 	if (region)
 		atomic64_inc_return(&region->generation);
 	rcu_read_unlock();
@@ -288,8 +292,8 @@ static void count_deferred(u32 index, int cpus)
 }
 
 /**
- * mshare_flush_deferred - flush what has been put off
- * @batch: of the current task
+ * mshare_flush_deferred - do the deferred flushes of a batch
+ * @batch: batch of the current task
  *
  * Context: interrupts on; may sleep or not.
  */
@@ -304,7 +308,7 @@ void mshare_flush_deferred(struct tlbflush_unmap_batch *batch)
 		if (!flush_disabled())
 			increment_generation(batch->mshare[nr]);
 	if (!flush_disabled()) {
-		/* A region that has gone has nobody attached. */
+		/* A region that is gone has no process left to flush. */
 		cpus = arch_mshare_flush_all(batch->mshare, nr);
 		for (i = 0; i < nr; i++)
 			count_deferred(batch->mshare[i], cpus);

@@ -3,45 +3,47 @@
  * mshare: page tables shared between processes
  *
  *     process A        host mm of the region      process B
- *     PUD entry  --->  PMD page  <--------------  PUD entry
+ *     PUD entry  --->  PMD table <--------------  PUD entry
  *     (link, RW)          |                       (link, RO)
- *                         +-- PTE pages, leaves: once, for everyone
+ *                         +-- PTE tables, leaves: one copy for all
  *
- * This is what the engine keeps to itself. What front ends may use is in engine.h.
+ * This header is private to the engine. engine.h is the interface for front
+ * ends.
  *
  * Invariants, each with the place that keeps it:
  *
- * I1  A page-table page that a link points at is not freed while a link to it
- *     exists or a CPU could still walk it. Unmapping in a host mm leaves PMD
- *     pages and what is above them (free_pmd_range() asks
- *     mm_is_mshare_host()); they are freed while no process is attached
- *     (tables.c), or with the region, for which each attached process has a
- *     reference.
- * I2  A link is retired in this order: clear it, flush the process over the
- *     whole unit with paging-structure caches and lazy CPUs, then drop the
- *     reference that keeps the tables. The flush sends IPIs, or on
- *     paravirtual hosts tables are freed by RCU, so GUP-fast, which runs with
- *     interrupts off, is over before a table is freed. The reference is that
- *     of the attachment, which ->close() of the last window drops: munmap(2)
- *     and exit(2) call it after tlb_finish_mmu().
- * I3  A process has an attachment for a region, and every CPU that runs it
- *     has noted so, before its first link is visible, and until its last link
- *     is cleared and flushed (attach.c).
- * I4  Whoever clears or tightens a leaf flushes through the host mm, before
- *     the page is freed or the caller told. That reaches every CPU that runs
- *     an attached process, and every other before it does (flush.c).
- * I5  Nobody edits a leaf through a window: walkers skip it, or go on with
- *     the host VMA under the locks of the host mm.
- * I6  No path gives more access than the window: the link's write and execute
- *     bits for the CPU, mshare_pud_permits() for GUP-fast, the window's VM
- *     flags for the rest. A window without read permission has no links.
- *     A window that can never be written also makes no memory (fault.c).
- * I7  Links are removed in the zap phase of an unmap, mshare_unlink_range()
- *     called by unmap_page_range().
- * I8  RSS and page-table bytes of a region are the host mm's. A link is
- *     counted nowhere; the PUD page that holds it is the process's.
- * I9  Nothing outlives the last reference: mshare_region_put() frees the host
- *     mm, its tables and the memory cgroup reference.
+ * I1  A page table that a link points at is not freed while a link to it
+ *     exists or a CPU could still walk it. Unmapping in a host mm keeps PMD
+ *     tables and the levels above, because free_pmd_range() asks
+ *     mm_is_mshare_host(). They are freed while no process is attached
+ *     (tables.c), or with the region. Each attached process has a reference
+ *     to the region.
+ * I2  A link is retired in this order: clear it; flush the process over the
+ *     whole unit, with paging-structure caches and lazy CPUs; then drop the
+ *     reference that keeps the tables. GUP-fast, which runs with interrupts
+ *     off, is over before a table is freed, because the flush sends IPIs or,
+ *     on paravirtual hosts, tables are freed by RCU. The reference is the
+ *     attachment's. ->close() of the last window drops it, and munmap(2) and
+ *     exit(2) call ->close() after tlb_finish_mmu().
+ * I3  From before its first link is visible until its last link is cleared
+ *     and flushed, a process has an attachment for the region, and every CPU
+ *     that runs the process has noted the region (attach.c).
+ * I4  Code that clears or tightens a leaf flushes the host mm before it frees
+ *     the page or reports success. The flush interrupts every CPU that runs
+ *     an attached process. Any other CPU flushes before it runs one (flush.c).
+ * I5  No leaf is edited through a window. Walkers skip the window, or continue
+ *     in the host VMA under the locks of the host mm.
+ * I6  No path gives more access than the window. The link's write and execute
+ *     bits limit the CPU, mshare_pud_permits() limits GUP-fast, and the
+ *     window's VM flags limit all other paths. A window with neither read nor
+ *     write permission has no links. A fault in a window that can never be
+ *     written does not allocate shmem or hugetlb pages (fault.c).
+ * I7  Links are removed in the zap phase of an unmap: unmap_page_range() calls
+ *     mshare_unlink_range().
+ * I8  RSS and page table bytes of a region count in the host mm. A link counts
+ *     in no mm; the PUD table that holds it counts in the process.
+ * I9  Nothing of a region outlives its last reference: mshare_region_put()
+ *     frees the host mm, its tables and the memory cgroup reference.
  *
  * Lock order, outermost first:
  *
@@ -57,8 +59,9 @@
  *               attachment->lock (leaf, raw, interrupts off: also taken by the
  *                 scheduler and in interrupts of a flush)
  *
- * A fault that holds only VMA locks never waits for an mmap_lock: it tries,
- * and else asks its caller to come back with the process's mmap_lock.
+ * A fault that holds only VMA locks never waits for an mmap_lock. If it cannot
+ * lock the VMA of the host mm, it returns VM_FAULT_RETRY so that its caller
+ * comes back with the mmap_lock of the process.
  */
 #ifndef _MM_MSHARE_INTERNAL_H
 #define _MM_MSHARE_INTERNAL_H
@@ -78,8 +81,8 @@
 #include "engine.h"
 
 /*
- * Where a region starts in its host mm. Not 0, so that no host address looks
- * like a NULL pointer, and aligned for links one level further up.
+ * Start of a region in its host mm. Not 0, so that no host address looks like a
+ * NULL pointer. Aligned so that links one level further up remain possible.
  */
 #define MSHARE_HOST_BASE	P4D_SIZE
 
@@ -87,34 +90,33 @@
 
 /**
  * struct mshare_region - memory whose page tables are shared
- * @host: the mm that owns VMAs and page tables; no task runs on it
- * @memcg: pays for page tables and memory: the creator's. NULL without memcg
- * @faults: how many faults windows had; for each CPU
- * @recent_vma: a VMA of @host that a fault was in; see mshare_forget_vma()
- * @id: what trace events call it
- * @index: what a deferred flush calls it, see mshare_region_find()
- * @refs: one of the front end, and one of each attachment
- * @free_work: frees it, and the host mm, when those who see it under RCU are
- *	done
- * @lock: serialises changes of size, mapping, and set-up of windows
- * @size: bytes, a multiple of MSHARE_UNIT; 0 while not set up. Changed under
- *	@lock
+ * @host: the mm that owns the VMAs and page tables; no task runs on it
+ * @memcg: the creator's memory cgroup, charged for memory and page tables;
+ *	NULL without memcg
+ * @faults: number of faults in windows, for each CPU
+ * @recent_vma: a VMA of @host with a recent fault; see mshare_forget_vma()
+ * @id: identifies the region in trace events
+ * @index: identifies the region in a deferred flush, see mshare_region_find()
+ * @refs: one held by the front end, one by each attachment
+ * @free_work: frees the region and its host mm after an RCU grace period
+ * @lock: serialises resizing, mapping, and set-up of windows
+ * @size: bytes, a multiple of MSHARE_UNIT; 0 until set up. Changed under @lock
  * @locked: pages charged to @lock_ucounts. mmap_lock of @host
- * @lock_ucounts: whose RLIMIT_MEMLOCK they count for; NULL while there are
- *	none. mmap_lock of @host
- * @limit: what @charged counts against; NULL once destroyed. @charge_lock
- * @charge_lock: protects @charged and @reserved
- * @charged: pages of page tables, and for mappings. @charge_lock
- * @reserved: how many of these are not used yet. @charge_lock
- * @prune_work: frees page tables that hold nothing
- * @pruned_flushes: @flushes when that was done last. @lock
- * @pruned_tables: bytes of page tables that were left. @lock
- * @generation: how often the attached processes had to be flushed, see flush.c
- * @attach_lock: protects the counts
- * @processes: how many are attached. @attach_lock
- * @windows: how many they have. @attach_lock
- * @links: how many entries of processes point here
- * @flushes: how often the attached processes were flushed
+ * @lock_ucounts: user whose RLIMIT_MEMLOCK bounds @locked; NULL while @locked
+ *	is 0. mmap_lock of @host
+ * @limit: bounds @charged; NULL once the region is destroyed. @charge_lock
+ * @charge_lock: protects @limit, @charged and @reserved
+ * @charged: pages charged for page tables and mappings. @charge_lock
+ * @reserved: pages of @charged that are not in use yet. @charge_lock
+ * @prune_work: frees empty page tables
+ * @pruned_flushes: @flushes at the last pruning. @lock
+ * @pruned_tables: bytes of page tables left by the last pruning. @lock
+ * @generation: incremented by each flush, see flush.c
+ * @attach_lock: protects @processes, @windows, and @windows of attachments
+ * @processes: number of attached processes. @attach_lock
+ * @windows: number of their windows. @attach_lock
+ * @links: number of PUD entries of processes that point at its page tables
+ * @flushes: number of flushes of the attached processes
  */
 struct mshare_region {
 	struct mm_struct *host;
@@ -125,7 +127,7 @@ struct mshare_region {
 	u32 index;
 	refcount_t refs;
 	struct rcu_work free_work;
-	struct mutex lock;	/* size, start, mapping, set-up of windows */
+	struct mutex lock;	/* size, mapping, set-up of windows */
 	u64 size;
 	unsigned long locked;
 	struct ucounts *lock_ucounts;
@@ -148,19 +150,22 @@ struct mshare_region {
  * struct mshare_attachment - a process with windows of a region
  * @node: in mm->mshare_attachments, walked under RCU or with interrupts off.
  *	Changed with the mmap_lock of the process held for writing, or for
- *	reading by a munmap(2) that has downgraded it, which excludes the others
- * @region: kept by vm_file of the windows
- * @mm: the process; a reference by mmgrab() until @free_work has run, so that
- *	a flush that still sees the attachment can look at it
- * @windows: how many VMAs have it as vm_private_data. region->attach_lock
- * @lock: protects what follows
- * @seen: generation of the region that the process has been told of: its own
- *	generation was incremented since
- * @step: the generation that the process got for @seen, 0 if for several at
- *	once
- * @shown: where the windows are, and how many in each place
- * @others: how many are in none of these places
- * @free_work: frees when the flushes that see the attachment are done
+ *	reading by a munmap(2) that has downgraded the lock, since no other
+ *	task can take the lock for writing meanwhile
+ * @region: the region, with a reference
+ * @mm: mm of the process, pinned by mmgrab() until @free_work has run, because
+ *	a flush may still look at it
+ * @windows: number of VMAs that have the attachment as vm_private_data.
+ *	region->attach_lock
+ * @lock: protects @seen, @step, @shown and @others
+ * @seen: generation of the region that the process has caught up with: the
+ *	generation of @mm has been incremented since
+ * @step: the generation of @mm that stands for @seen alone; 0 if it stands for
+ *	several flushes
+ * @shown: places of windows, see struct mshare_shown, and number of windows in
+ *	each place
+ * @others: number of windows in other places
+ * @free_work: frees the attachment when no flush can see it any more
  */
 struct mshare_attachment {
 	struct hlist_node node;
@@ -179,8 +184,8 @@ struct mshare_attachment {
 };
 
 /*
- * The region of a host mm. Under RCU: NULL if it is being destroyed. For who
- * holds a lock that keeps a VMA in the host mm, the region is there.
+ * The region of a host mm. Under RCU, NULL if the region is being destroyed.
+ * Never NULL under a lock that keeps a VMA in the host mm.
  */
 static inline struct mshare_region *
 mshare_host_region(const struct mm_struct *host)
@@ -188,7 +193,7 @@ mshare_host_region(const struct mm_struct *host)
 	return rcu_dereference_check(host->mshare_region, true);
 }
 
-/* Address in the host mm of what @address is in window @vma. */
+/* The address in the host mm that window @vma shows at @address. */
 static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
 						unsigned long address)
 {
@@ -196,7 +201,7 @@ static inline unsigned long mshare_host_address(struct vm_area_struct *vma,
 	       (address - vma->vm_start);
 }
 
-/* The other way round, for an address that @vma shows. */
+/* The address in window @vma that shows @host_address. */
 static inline unsigned long mshare_window_address(struct vm_area_struct *vma,
 						  unsigned long host_address)
 {
@@ -204,7 +209,7 @@ static inline unsigned long mshare_window_address(struct vm_area_struct *vma,
 	       vma->vm_start;
 }
 
-/* What attaches the process of window @vma to its region; NULL while forking. */
+/* The attachment that window @vma belongs to; NULL while forking. */
 static inline struct mshare_attachment *
 mshare_window_attachment(struct vm_area_struct *vma)
 {
@@ -218,8 +223,9 @@ mshare_window_region(struct vm_area_struct *vma)
 }
 
 /*
- * The MMU knows no entry that may be executed or nothing at all but not read,
- * so a window that may not be read is not linked. See mshare_fault().
+ * A link cannot withhold read permission, because the MMU has no bit for that.
+ * A window with neither read nor write permission therefore has no links. See
+ * mshare_fault().
  */
 static inline bool mshare_vma_linkable(struct vm_area_struct *vma)
 {
@@ -233,15 +239,16 @@ static inline bool mshare_vma_is_reader(struct vm_area_struct *vma)
 }
 
 /**
- * mshare_sees_table - whether a window has a link, and below it a PTE page
+ * mshare_sees_table - whether a window has a link with a PTE table below
  * @vma: the window
- * @address: anywhere in it
+ * @address: any address in the window
  *
- * Then a fault there takes no page table, or one that khugepaged takes away in
- * this moment, and no link. A PMD entry for a huge page is as good.
+ * If so, a fault at @address needs no new link. The fault needs no PTE table
+ * either, unless khugepaged removes this one concurrently. A PMD entry that
+ * maps a huge page counts as a PTE table.
  *
  * Context: VMA lock of the window or mmap_lock held, so that the process stays
- * attached, and the PMD page is there even if the link goes (I1).
+ * attached. The PMD table then stays even if the link is cleared (I1).
  */
 static inline bool mshare_sees_table(struct vm_area_struct *vma,
 				     unsigned long address)
@@ -256,7 +263,7 @@ static inline bool mshare_sees_table(struct vm_area_struct *vma,
 	if (p4d_none(p4dp_get(p4d)))
 		return false;
 	pud = pudp_get(pud_offset(p4d, address));
-	/* Windows show whole units: the offset in the PMD page is the same. */
+	/* Windows are unit-aligned: the index in the PMD table is the same. */
 	return !pud_none(pud) &&
 	       !pmd_none(pmdp_get(pmd_offset(&pud, address)));
 }
@@ -280,13 +287,12 @@ void mshare_prune_work(struct work_struct *work);
 void mshare_prune(struct mshare_region *region);
 
 /*
- * Who pays for memory of a region: the creator's cgroup. Once that has been
- * removed, the nearest of its parents that has not: nobody can raise the limit
- * of a removed cgroup, nor would the OOM killer find anyone in it. NULL without
- * memcg.
+ * The memcg to charge for a region: the creator's, or its nearest online
+ * ancestor, because the limit of a removed memcg cannot be raised and the OOM
+ * killer would find no task in it. NULL without memcg.
  *
- * It is kept as long as the region is, which has a reference for its cgroup: a
- * cgroup has one for its parent.
+ * The result lives as long as the region, since the region holds a reference to
+ * its memcg and a memcg holds one to its parent.
  */
 static inline struct mem_cgroup *
 mshare_memcg(const struct mshare_region *region)
@@ -335,9 +341,9 @@ static inline void mshare_delay_memcg(void)
 #endif
 
 /*
- * Flag of a host VMA: its object belongs to the region alone, and nobody can
- * reach what is not mapped of it. That a host mm is never forked leaves the
- * flag without another meaning.
+ * Flag of a host VMA whose object belongs to the region alone: unmapped parts
+ * of the object are unreachable. VM_DONTCOPY is free for this use because a
+ * host mm is never forked.
  */
 #define VM_MSHARE_OWN	VM_DONTCOPY
 

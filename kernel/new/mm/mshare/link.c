@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare links: PUD entries of a process that point at PMD pages of a region
+ * mshare links: PUD entries of a process that point at PMD tables of a region
  *
  * Links are set under the window's VMA lock or the mmap_lock, for reading or
- * writing, and cleared when no fault can be running in the window: munmap(2)
- * and mprotect(2) hold the mmap_lock and the VMA lock for writing, or the VMA
- * is already detached, and exit(2) has no other threads. The OOM reaper and
- * process_mrelease(2) are the exception: they clear under the mmap_lock for
- * reading, and a fault may link again, which does no harm since the process
- * stays on the list.
+ * writing. They are cleared when no fault can be running in the window:
+ * munmap(2) and mprotect(2) hold the mmap_lock and the VMA lock for writing, or
+ * the VMA is already detached, and exit(2) has no other threads. The OOM reaper
+ * and process_mrelease(2) are the exception. They clear links under the
+ * mmap_lock for reading, so a fault may link again. The new link does no harm,
+ * since the process stays attached.
  *
  * The page table lock of the process's mm protects the entry itself.
  */
@@ -21,9 +21,9 @@
 #include "internal.h"
 
 /*
- * The PMD page for @address of the host mm, NULL when there is none yet.
- * No lock: tables at this level and above, once there, stay while a process is
- * attached (I1), and are initialised before they become visible.
+ * The PMD table for @address of the host mm, NULL if there is none yet. No lock
+ * is needed, because tables at this level and above are initialised before they
+ * become visible, and stay while a process is attached (I1).
  */
 static pmd_t *host_pmd_table(struct mm_struct *host, unsigned long address)
 {
@@ -44,16 +44,16 @@ static pmd_t *host_pmd_table(struct mm_struct *host, unsigned long address)
 }
 
 /**
- * mshare_find_pud - the PUD entry for an address
- * @mm: of a process, or the host mm of a region
+ * mshare_find_pud - find the PUD entry for an address
+ * @mm: mm of a process, or the host mm of a region
  * @address: the address
- * @end: after the last that is of interest
- * @next: out: first address that the entry is not for, or after what is missing
+ * @end: end of the range to search
+ * @next: out: first address beyond the entry, or beyond the missing table
  *
- * Faults in other VMAs may be adding tables; none goes while the mmap_lock of a
- * process is held.
+ * Faults in other VMAs may add tables meanwhile. No table is removed while the
+ * mmap_lock of a process is held.
  *
- * Return: the entry, NULL when the tables above it are not there.
+ * Return: the entry, NULL if a table above it is missing.
  */
 pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
 		       unsigned long end, unsigned long *next)
@@ -73,9 +73,9 @@ pud_t *mshare_find_pud(struct mm_struct *mm, unsigned long address,
 }
 
 /*
- * Clear or replace a link. Return whether there was one: the OOM reaper,
- * process_mrelease(2) and exit(2) clear the links of a process at the same time,
- * all with the mmap_lock for reading.
+ * Clear or replace a link. Return whether there was one, because the OOM
+ * reaper, process_mrelease(2) and exit(2) can clear the links of a process at
+ * the same time, all with the mmap_lock for reading.
  */
 static bool change_link(struct mm_struct *mm, pud_t *pud, pud_t link)
 {
@@ -88,7 +88,7 @@ static bool change_link(struct mm_struct *mm, pud_t *pud, pud_t link)
 	return linked;
 }
 
-/* Faults of several threads may be here at once, for the same link. */
+/* Several threads may fault on the same link at once. */
 static bool add_link(struct vm_area_struct *vma, pud_t *pud, pmd_t *table)
 {
 	spinlock_t *ptl = pud_lock(vma->vm_mm, pud);
@@ -105,10 +105,10 @@ static bool add_link(struct vm_area_struct *vma, pud_t *pud, pmd_t *table)
 /**
  * mshare_link_unit - link one unit of a window
  * @vma: the window, of an attached process (I3)
- * @address: anywhere in the unit
+ * @address: any address in the unit
  *
- * Nothing happens where the region has no tables yet, or where the link is
- * there already.
+ * Does nothing if the region has no PMD table there yet, or if the link is
+ * already set.
  *
  * Context: VMA lock of the window or mmap_lock held.
  * Return: 0 or -ENOMEM.
@@ -131,7 +131,7 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
 	pud = pud_alloc(mm, p4d, address);
 	if (!pud)
 		return -ENOMEM;
-	/* The common case: a fault that has nothing to do with the link. */
+	/* The common case: a fault below an existing link. */
 	if (likely(pud_present(pudp_get(pud))))
 		return 0;
 
@@ -147,10 +147,10 @@ int mshare_link_unit(struct vm_area_struct *vma, unsigned long address)
  * mshare_link_range - link all units of a range that have tables
  * @vma: the window, of an attached process (I3)
  * @start: first address, unit-aligned
- * @end: after the last, unit-aligned
+ * @end: end of the range, unit-aligned
  *
  * Context: mmap_lock held for writing.
- * Return: 0 or -ENOMEM; what was linked until then stays.
+ * Return: 0 or -ENOMEM; links that were set before the failure stay.
  */
 int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 		      unsigned long end)
@@ -166,11 +166,12 @@ int mshare_link_range(struct vm_area_struct *vma, unsigned long start,
 }
 
 /*
- * The whole unit is to be flushed, leaves of all sizes and what CPUs remember
- * of the levels above. One unit at a time: tlb_flush_pte_range() takes its
- * size as an unsigned int. As PTEs: the flush of a PUD range would invalidate
- * one address in each GiB. freed_tables: lazy CPUs too, since the tables may
- * be gone when this process does not refer to them any more.
+ * Flush a whole unit, with leaves of all sizes and the paging-structure caches
+ * of the levels above. Flush one unit for each call, because
+ * tlb_flush_pte_range() takes its size as an unsigned int. Flush PTEs, because
+ * the flush of a PUD range would invalidate one address in each GiB. Set
+ * freed_tables to include lazy CPUs, since the tables may be gone when this
+ * process does not refer to them any more.
  */
 static void flush_unit(struct mmu_gather *tlb, unsigned long address)
 {
@@ -179,19 +180,19 @@ static void flush_unit(struct mmu_gather *tlb, unsigned long address)
 }
 
 /**
- * mshare_unlink_range - take a range of a window away from its process
- * @tlb: where the flush is gathered
+ * mshare_unlink_range - clear the links of a range of a window
+ * @tlb: gathers the flush
  * @vma: the window
  * @start: first address
- * @end: after the last
+ * @end: end of the range
  *
  * Called by unmap_page_range(), which is in the zap phase of an unmap (I7).
  * The region is not touched.
  *
- * Each link is cleared, counted and flushed by one task. exit(2) may find it
- * cleared by another whose flush is still to come: the others hold the
- * mmap_lock for reading until after their tlb_finish_mmu(), and exit_mmap()
- * takes it for writing before it lets go of the region (I2).
+ * Each link is cleared, counted and flushed by one task. exit(2) may find a
+ * link cleared by a task that has yet to flush. Such a task holds the mmap_lock
+ * for reading until after its tlb_finish_mmu(), and exit_mmap() takes the
+ * mmap_lock for writing before it drops the region (I2).
  */
 void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 unsigned long start, unsigned long end)
@@ -200,7 +201,7 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	unsigned long address, next;
 	pud_t *pud;
 
-	/* A window is unmapped in units; parts of one cannot be unlinked. */
+	/* Windows are unmapped in units: no part of a unit can be unlinked. */
 	if (WARN_ON_ONCE(!IS_ALIGNED(start | end, MSHARE_UNIT)))
 		return;
 
@@ -219,14 +220,14 @@ void mshare_unlink_range(struct mmu_gather *tlb, struct vm_area_struct *vma,
 
 /**
  * mshare_change_protection - give the links of a range the VMA's permission
- * @tlb: where the flush is gathered
+ * @tlb: gathers the flush
  * @vma: the window, with its new vm_flags
  * @start: first address
- * @end: after the last
+ * @end: end of the range
  * @cp_flags: MM_CP_*
  *
- * Called by change_protection() for mprotect(2). Its other callers (NUMA
- * hinting, userfaultfd) would edit leaves and have no business here (I5).
+ * Called by change_protection() for mprotect(2). Calls for NUMA hinting and
+ * userfaultfd do nothing, because they would edit leaves (I5).
  *
  * Return: 0 pages changed.
  */
@@ -258,7 +259,7 @@ long mshare_change_protection(struct mmu_gather *tlb,
 		flush_unit(tlb, address);
 	}
 
-	/* After PROT_NONE. What fails for lack of memory, a fault links. */
+	/* After PROT_NONE. On -ENOMEM a later fault sets the missing links. */
 	mshare_link_range(vma, start, end);
 	return 0;
 }

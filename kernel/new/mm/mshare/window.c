@@ -2,8 +2,7 @@
 /*
  * mshare windows: the VMAs through which processes see a region
  *
- * What can be done with a window as a VMA: it is made, forked, split, moved and
- * closed in whole units.
+ * Windows are made, forked, split, moved and closed in whole units.
  */
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
@@ -16,8 +15,8 @@ static unsigned long window_delta(struct vm_area_struct *vma)
 }
 
 /*
- * Note where a window is, before it is linked. The parts of a window that has
- * been split are in the same place.
+ * Note the place of a window before the window is linked. All parts of a window
+ * that has been split are in the same place.
  */
 static void show_window(struct vm_area_struct *vma)
 {
@@ -55,8 +54,9 @@ static void hide_window(struct vm_area_struct *vma)
 		    attachment->shown[i].delta == delta)
 			break;
 	/*
-	 * One of a place that had no room may go first: then the place seems to
-	 * be shown longer than it is, and others are flushed completely.
+	 * A window counted in @others may have the same delta as one in @shown.
+	 * If the former is closed first, it takes the count in @shown. The
+	 * latter then counts in @others, so that everything is flushed.
 	 */
 	if (i < MSHARE_SHOWN)
 		attachment->shown[i].windows--;
@@ -65,7 +65,7 @@ static void hide_window(struct vm_area_struct *vma)
 	raw_spin_unlock_irqrestore(&attachment->lock, flags);
 }
 
-/* A split cuts at multiples of the unit only: a link cannot be in two VMAs. */
+/* Windows split at multiples of the unit, as no link can be in two VMAs. */
 static int window_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	return IS_ALIGNED(addr, MSHARE_UNIT) ? 0 : -EINVAL;
@@ -81,7 +81,7 @@ static void window_open(struct vm_area_struct *vma)
 		return;
 	}
 
-	/* A split: the new VMA has links already. Or mremap(2) will link. */
+	/* A split VMA has links already; mremap(2) sets them later. */
 	spin_lock(&attachment->region->attach_lock);
 	attachment->windows++;
 	attachment->region->windows++;
@@ -105,8 +105,9 @@ static void window_close(struct vm_area_struct *vma)
 }
 
 /*
- * Protection keys are in the leaves, which are not this process's alone. The
- * one that mprotect(2) picks for PROT_EXEC is harmless: no links, no leaves.
+ * Protection keys are in the leaves, which other processes share. The key that
+ * mprotect(2) picks for PROT_EXEC alone is harmless because such a window has
+ * no links.
  */
 static bool pkey_allowed(unsigned long newflags)
 {
@@ -130,7 +131,7 @@ static int window_mprotect(struct vm_area_struct *vma, unsigned long start,
 	return 0;
 }
 
-/* handle_mm_fault() redirects before it could come to this. */
+/* Not reached, because handle_mm_fault() calls mshare_fault() instead. */
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
 	WARN_ON_ONCE(1);
@@ -140,14 +141,14 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 #ifdef CONFIG_NUMA
 /*
  * The policy of region memory belongs to the mapped objects. mbind(2) of a
- * range within one window has gone there, and does not come here.
+ * range within one window has set it there, see mshare_translate_range().
  */
 static int window_set_policy(struct vm_area_struct *vma, struct mempolicy *new)
 {
 	return -EINVAL;
 }
 
-/* Of memory. Files on disks, and hugetlb, have no policy of their own. */
+/* The policy of a memory object: files on disks, and hugetlb, have none. */
 static struct mempolicy *window_get_policy(struct vm_area_struct *vma,
 					   unsigned long address, pgoff_t *ilx)
 {
@@ -156,11 +157,11 @@ static struct mempolicy *window_get_policy(struct vm_area_struct *vma,
 	struct vm_area_struct *host_vma;
 
 	address = mshare_host_address(vma, address);
-	/* Whoever is being killed does not ask any more. */
+	/* A task that is being killed does not use the result. */
 	if (mmap_read_lock_killable(host))
 		return NULL;
 	host_vma = vma_lookup(host, address);
-	/* Only that of an object is reference counted, and can be returned. */
+	/* Only an object's policy has a reference count and can be returned. */
 	if (host_vma && host_vma->vm_ops && host_vma->vm_ops->get_policy)
 		policy = __get_vma_policy(host_vma, address, ilx);
 	mmap_read_unlock(host);
@@ -182,12 +183,12 @@ static const struct vm_operations_struct mshare_window_ops = {
 
 /**
  * mshare_window_init - make a VMA a window
- * @vma: of a process, being set up by mmap(2); vm_pgoff says where in the
- *	 region it starts. Whole units within the region
- * @attachment: from mshare_attach(); the window's from now on
+ * @vma: the VMA that mmap(2) is setting up; vm_pgoff is its offset in the
+ *	 region. Whole units within the region
+ * @attachment: from mshare_attach(); owned by the window from now on
  *
- * Everything of the region that has page tables is linked, so that resident
- * memory is reached without a fault.
+ * All units that have page tables are linked, so that the process reaches
+ * resident memory without a fault.
  *
  * Context: mmap_lock of the process held for writing.
  */
@@ -204,7 +205,7 @@ void mshare_window_init(struct vm_area_struct *vma,
 	show_window(vma);
 	mshare_stat_add(MSHARE_STAT_WINDOWS, 1);
 
-	/* What cannot be linked for lack of memory now, a fault links later. */
+	/* On -ENOMEM a later fault sets the missing links. */
 	mshare_link_range(vma, vma->vm_start, vma->vm_end);
 }
 
@@ -213,8 +214,7 @@ void mshare_window_init(struct vm_area_struct *vma,
  * @dst: the child's VMA
  * @src: the parent's VMA, write-locked
  *
- * Called by copy_page_range(). On failure the child's exit_mmap() undoes what
- * is there.
+ * Called by copy_page_range(). On failure the child's exit_mmap() cleans up.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -232,15 +232,15 @@ int mshare_fork_window(struct vm_area_struct *dst, struct vm_area_struct *src)
 }
 
 /**
- * mshare_may_mremap - what mremap(2) can do with a window
- * @address: where the window, or the part of it to be moved, is
- * @old_len: its length, page-aligned
- * @new_len: what is to become of it, page-aligned
+ * mshare_may_mremap - whether mremap(2) can move or resize a window
+ * @address: start of the window, or of the part to move
+ * @old_len: old length, page-aligned
+ * @new_len: new length, page-aligned
  * @flags: MREMAP_*
- * @new_address: where to with MREMAP_FIXED
+ * @new_address: target with MREMAP_FIXED
  *
- * Whole units can be moved, and cut off at the end, which is unmapping. There
- * is nothing of a region to grow into that mmap(2) could not map.
+ * Whole units can be moved, and cut off at the end, which is unmapping. A
+ * window cannot grow, since mmap(2) can map all of a region.
  */
 bool mshare_may_mremap(unsigned long address, unsigned long old_len,
 		       unsigned long new_len, unsigned long flags,
@@ -257,10 +257,10 @@ bool mshare_may_mremap(unsigned long address, unsigned long old_len,
 /**
  * mshare_link_moved - link a window that mremap(2) has just made
  * @vma: the new window; the old one is still there
- * @address: where it, or what is moved of it, begins
+ * @address: start of the moved range in @vma
  * @len: bytes
  *
- * Return: @len. What cannot be linked for lack of memory, a fault links.
+ * Return: @len. On -ENOMEM a later fault sets the missing links.
  */
 unsigned long mshare_link_moved(struct vm_area_struct *vma,
 				unsigned long address, unsigned long len)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare on x86: which CPUs run processes of a region, and flushing them
+ * mshare on x86: find and flush the CPUs that run processes of a region
  *
- * switch_mm_irqs_off() comes here when it loads a process that is attached to
- * regions. The CPU then notes which, for a flush to find, and looks
- * whether one of them was flushed while the process was not loaded. The order of
- * the two against a flush is at the head of mm/mshare/flush.c.
+ * switch_mm_irqs_off() calls arch_mshare_switch() when it loads a process that
+ * is attached to regions. The CPU notes these regions, so that a flush finds
+ * them, and then checks whether one of them was flushed while the process was
+ * not loaded. The head of mm/mshare/flush.c has the order of the two steps
+ * against a flush.
  *
- * What is stale is told by the generations that all flushes of an mm use: a
+ * The generations that all flushes of an mm use tell whether a CPU is stale. A
  * flush of a region increments the generation of each process once, on the
- * first CPU that finds out, and a CPU that is one generation behind because of
- * it flushes the range that was changed. See flush_tlb_func(), whose rules these
- * are.
+ * first CPU that notices the flush. A CPU that is behind by this one generation
+ * flushes only the changed range. The rules are those of flush_tlb_func().
  */
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
@@ -22,21 +22,21 @@
 
 #include <trace/events/tlb.h>
 
-/* As many as a process is likely to have; with more it is in all regions. */
+/* Enough for most processes. A process with more counts as in all regions. */
 #define LOADED_REGIONS	12
 #define LOADED_ANY	U32_MAX
 
-/* As for ordinary flushes: beyond it, everything goes. */
+/* As for ordinary flushes, more pages than this flush everything. */
 #define PAGES_CEILING	33
 
 /**
- * struct loaded - what regions a CPU may use
- * @mm: the process that this is about. Only true while cpu_tlbstate.loaded_mm
- *	is the same, or LOADED_MM_SWITCHING: nobody takes it back
- * @nr: how many regions it is attached to, or LOADED_ANY
- * @region: their indices
+ * struct loaded - the regions that a CPU may use
+ * @mm: the process with these regions. Valid only while cpu_tlbstate.loaded_mm
+ *	is the same or LOADED_MM_SWITCHING, because it is never reset
+ * @nr: number of regions that @mm is attached to, or LOADED_ANY
+ * @region: indices of the regions
  *
- * Written by the CPU itself with interrupts off, read by all.
+ * Written by the CPU itself with interrupts off, read by all CPUs.
  */
 struct loaded {
 	struct mm_struct *mm;
@@ -50,9 +50,9 @@ static DEFINE_PER_CPU(struct cpumask, flush_cpus);
 static_assert(MSHARE_FLUSH_ALL == TLB_FLUSH_ALL);
 
 /*
- * A flush that reads the notes while they are written may find the number from
- * before with the indices from after. So whoever has written them compares the
- * generations of the regions next.
+ * A flush that reads the notes while they are written may find the old number
+ * with the new indices. The caller therefore compares the generations of the
+ * regions next.
  */
 static void note_regions(struct mm_struct *mm)
 {
@@ -70,7 +70,7 @@ static void note_regions(struct mm_struct *mm)
 }
 
 /**
- * arch_mshare_switch - a process that is attached to regions is being loaded
+ * arch_mshare_switch - note and check the regions of a process to be loaded
  * @mm: the process
  *
  * Context: switch_mm_irqs_off(), interrupts off, before it reads the generation
@@ -106,9 +106,9 @@ static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 }
 
 /*
- * A CPU that loads another process notes the regions of that one some
- * instructions before it writes CR3. Until then it may walk page tables of the
- * process before, with interrupts off.
+ * A CPU that loads another process notes the regions of the new process some
+ * instructions before it writes CR3. Until then the CPU may walk page tables of
+ * the old process, with interrupts off.
  */
 static bool cpu_switches(int cpu)
 {
@@ -118,7 +118,7 @@ static bool cpu_switches(int cpu)
 	       LOADED_MM_SWITCHING;
 }
 
-/* After a full barrier. */
+/* Call after a full barrier. */
 static void add_loaded(struct cpumask *cpus, u32 index, bool freed_tables)
 {
 	int cpu;
@@ -139,7 +139,7 @@ static unsigned long flush_windows(const struct mshare_flush_info *info,
 		for (address = info->start; address < info->end;
 		     address += 1UL << info->shift) {
 			at = address + shown->delta[i];
-			/* Not all windows show all of the region. */
+			/* A window need not show the whole region. */
 			if (at >= TASK_SIZE_MAX)
 				continue;
 			flush_tlb_one_user(at);
@@ -171,10 +171,10 @@ static void flush_loaded(void *data)
 
 	VM_WARN_ON_ONCE(!irqs_disabled());
 
-	/* Something else has been loaded since: see arch_mshare_switch(). */
+	/* Another mm was loaded meanwhile, see arch_mshare_switch(). */
 	if (mm == &init_mm || mm != this_cpu_read(loaded_regions.mm))
 		return;
-	/* Tables are about to be freed: as in flush_tlb_func(). */
+	/* Tables are about to be freed, as in flush_tlb_func(). */
 	if (this_cpu_read(cpu_tlbstate_shared.is_lazy)) {
 		switch_mm_irqs_off(NULL, &init_mm, NULL);
 		return;
@@ -184,7 +184,7 @@ static void flush_loaded(void *data)
 	gen = atomic64_read(&mm->context.tlb_gen);
 	if (local == gen)
 		return;
-	/* The one flush that is missing is this one. */
+	/* This flush is the only one that the CPU has missed. */
 	if (step && step == local + 1 && step == gen && few_pages(info, &shown))
 		pages = flush_windows(info, &shown);
 	else
@@ -199,19 +199,20 @@ static void note_attached(void *mm)
 		return;
 	note_regions(mm);
 	/*
-	 * A flush that reads the notes meanwhile may miss a region that was in
-	 * them, as their order changes. The notes before the generations.
+	 * The notes before the generations, because a flush that reads the
+	 * notes meanwhile may miss an old region: their order changes.
 	 */
 	smp_mb();
 	flush_loaded(NULL);
 }
 
 /**
- * arch_mshare_attached - a process has been attached to a region
+ * arch_mshare_attached - make all CPUs note a new attachment of a process
  * @mm: the process, which may be running on several CPUs
  *
- * When this returns, all of them have noted it. Those that load it later find
- * the attachment: they set their bit in mm_cpumask() before they look.
+ * When this returns, all these CPUs have noted the region. CPUs that load @mm
+ * later find the attachment, because they set their bit in mm_cpumask() before
+ * they look for attachments.
  *
  * Context: interrupts on, no spinlocks.
  */
@@ -223,7 +224,7 @@ void arch_mshare_attached(struct mm_struct *mm)
 	on_each_cpu_mask(mm_cpumask(mm), note_attached, mm, true);
 }
 
-/* Not from interrupts, so one mask for each CPU is enough. */
+/* One mask for each CPU is enough, since interrupts do not flush. */
 static struct cpumask *get_flush_cpus(void)
 {
 	struct cpumask *cpus;
@@ -246,10 +247,10 @@ static int put_flush_cpus(struct cpumask *cpus,
 }
 
 /**
- * arch_mshare_flush - flush what CPUs have of a region
- * @info: what has changed
- * @freed_tables: page tables are about to be freed: CPUs that have a process
- *	loaded without using it are flushed, too
+ * arch_mshare_flush - flush the CPUs that run processes of a region
+ * @info: the changed range
+ * @freed_tables: page tables are about to be freed: lazy CPUs, which have a
+ *	process loaded without using it, are flushed, too
  *
  * When this returns, no CPU that has an attached process loaded uses an old
  * translation.
@@ -266,9 +267,11 @@ int arch_mshare_flush(const struct mshare_flush_info *info, bool freed_tables)
 }
 
 /**
- * arch_mshare_flush_all - flush all that CPUs have of regions
- * @index: of the regions
- * @nr: how many they are
+ * arch_mshare_flush_all - flush the CPUs that run processes of some regions
+ * @index: indices of the regions
+ * @nr: number of regions
+ *
+ * Everything is flushed, since the changed ranges are not known.
  *
  * Context: as for arch_mshare_flush().
  * Return: how many CPUs were flushed.

@@ -9,7 +9,7 @@
 #include <linux/tracepoint.h>
 #include <trace/events/mmflags.h>
 
-/* A region is called by the inode number of its file, offsets are bytes in it. */
+/* A region is named by the inode number of its file. Offsets are in bytes. */
 
 DECLARE_EVENT_CLASS(mshare_region,
 

@@ -8,10 +8,10 @@
 
 /*
  * A link is an ordinary table entry at the PUD level. The MMU takes the AND
- * of the R/W bits of all levels and the OR of NX, so nothing below can be
- * written without R/W in the link, nor executed with NX, whatever the leaves
- * say. pud_bad() accepts both; it would not accept a software bit, and generic
- * code clears what it finds bad.
+ * of the R/W bits of all levels and the OR of NX. Without R/W in the link no
+ * memory below can be written, and with NX none can be executed, regardless of
+ * the leaves. pud_bad() accepts both bits. A link has no software bit because
+ * pud_bad() would not accept it, and generic code clears bad entries.
  */
 static inline pud_t arch_mshare_mk_link(pmd_t *table, vm_flags_t vm_flags)
 {
@@ -19,7 +19,7 @@ static inline pud_t arch_mshare_mk_link(pmd_t *table, vm_flags_t vm_flags)
 
 	if (!(vm_flags & VM_WRITE))
 		prot &= ~(pudval_t)_PAGE_RW;
-	/* Not on a CPU that does not have it. */
+	/* NX is a reserved bit on a CPU that does not support it. */
 	if (!(vm_flags & VM_EXEC))
 		prot |= _PAGE_NX & __supported_pte_mask;
 	return __pud(prot | __pa(table));
@@ -33,8 +33,8 @@ static inline bool arch_mshare_link_write(pud_t link)
 struct mshare_flush_info;
 
 /*
- * In mm->context.flags, beside what switch_mm_irqs_off() reads anyway: the mm is
- * or was attached to a region. See asm/mmu.h for the other bits.
+ * In mm->context.flags, next to fields that switch_mm_irqs_off() reads anyway:
+ * the mm is or was attached to a region. See asm/mmu.h for the other bits.
  */
 #define MM_CONTEXT_MSHARE	31
 
@@ -44,8 +44,8 @@ static inline bool arch_mshare_may_be_attached(const struct mm_struct *mm)
 }
 
 /*
- * A translation of @mm may be stale: whoever has it loaded, or will, flushes
- * what is older. Return the generation that @mm has now, never 0.
+ * A translation of @mm may be stale: each CPU that has @mm loaded, or loads it
+ * later, flushes older translations. Return the new generation of @mm, never 0.
  */
 static inline u64 arch_mshare_mark_stale(struct mm_struct *mm)
 {
