@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare advice: bringing memory of a region in, and advice about it
+ * mshare advice: populating memory of a region, and advice about the memory
  *
- * Most advice is given to the VMAs of the host mm by the code that does so for
- * a process. Not where that code waits for the mmap_lock once more in a way that
- * cannot be killed: the lock of a host mm can be held for long by users who have
- * nothing to do with each other.
+ * The code behind madvise(2) gives most advice to the VMAs of the host mm. The
+ * exceptions are cases in which that code takes the mmap_lock a second time and
+ * the wait cannot be killed, because unrelated users can hold the mmap_lock of
+ * a host mm for long.
  */
 #include <linux/fadvise.h>
 #include <linux/file.h>
@@ -32,15 +32,14 @@ static void describe_object(struct vm_area_struct *vma, unsigned long start,
 }
 
 /**
- * mshare_find_object - what is mapped at an offset of a region, or next
+ * mshare_find_object - find the mapping at or after an offset of a region
  * @region: the region
- * @offset: where to look from, bytes
- * @object: out: all of the mapping that ends after @offset; the caller has to
- *	fput() its file
+ * @offset: offset in bytes at which the search starts
+ * @object: out: all of the first mapping that ends after @offset; the caller
+ *	has to fput() its file
  *
  * Context: may sleep; the mmap_lock of the host mm is not held afterwards.
- * Return: 1; 0 when there is nothing more; -EINTR when the caller is being
- * killed.
+ * Return: 1; 0 if there is no mapping; -EINTR if the caller is being killed.
  */
 int mshare_find_object(struct mshare_region *region, u64 offset,
 		       struct mshare_object *object)
@@ -59,16 +58,16 @@ int mshare_find_object(struct mshare_region *region, u64 offset,
 }
 
 /**
- * mshare_next_object - what is mapped next in a range of a region
+ * mshare_next_object - find the next mapping in a range of a region
  * @region: the region
- * @offset: in: where to look from, bytes, page-aligned; out: after what was
- *	found
- * @end: after the range
- * @object: out: what is mapped there; the caller has to fput() its file
+ * @offset: in: offset in bytes at which the search starts, page-aligned; out:
+ *	end of the part that was found
+ * @end: end of the range
+ * @object: out: the part of the mapping in the range; the caller has to fput()
+ *	its file
  *
  * Context: may sleep; the mmap_lock of the host mm is not held afterwards.
- * Return: 1; 0 when there is nothing more; -EINTR when the caller is being
- * killed.
+ * Return: 1; 0 if there is no mapping; -EINTR if the caller is being killed.
  */
 int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
 		       struct mshare_object *object)
@@ -91,9 +90,9 @@ int mshare_next_object(struct mshare_region *region, u64 *offset, u64 end,
 }
 
 /*
- * Up to the end of a page table, so that the tables it takes can be reserved.
- * @populate does it, for at most that; the mmap_lock is held, unless @locked
- * says otherwise.
+ * Populate up to the end of one PTE table, so that its page tables can be
+ * reserved. The mmap_lock of the host mm is held afterwards unless *@locked is
+ * 0.
  */
 static long populate_table(struct mshare_region *region, unsigned long address,
 			   unsigned long end, int advice, int *locked)
@@ -121,7 +120,7 @@ static long populate_table(struct mshare_region *region, unsigned long address,
 
 /*
  * With @advice, MADV_POPULATE_READ or MADV_POPULATE_WRITE, a hole is an error.
- * Without, it is left out.
+ * Without @advice a hole is left out.
  */
 static long populate_range(struct mshare_region *region, u64 offset, u64 size,
 			   int advice)
@@ -134,7 +133,7 @@ static long populate_range(struct mshare_region *region, u64 offset, u64 size,
 	long pages = 0;
 
 	while (address < end) {
-		/* It is dropped while pages are read in. */
+		/* The mmap_lock is dropped while pages are read in. */
 		if (!locked && mmap_read_lock_killable(host))
 			return -EINTR;
 		locked = 1;
@@ -160,16 +159,16 @@ static long populate_range(struct mshare_region *region, u64 offset, u64 size,
 /**
  * mshare_populate - bring a range of a region into memory
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned
  *
- * Like mlock(2) and MAP_POPULATE, and unlike MADV_POPULATE_READ, for all
- * memory that can be accessed in any way. Holes are left out.
+ * Like mlock(2) and MAP_POPULATE, and unlike MADV_POPULATE_READ, this populates
+ * all memory that can be accessed in any way. Holes are left out.
  *
  * Context: may sleep.
- * Return: 0; as mlock(2), -ENOMEM for what cannot be accessed, is beyond the
- * end of a file, or does not fit into the mount, and -EAGAIN for want of
- * memory.
+ * Return: 0; as mlock(2), -ENOMEM for memory that cannot be accessed, is beyond
+ * the end of a file, or does not fit into the mount, and -EAGAIN if memory runs
+ * out.
  */
 int mshare_populate(struct mshare_region *region, u64 offset, u64 size)
 {
@@ -187,7 +186,7 @@ static int advise_populate(struct mshare_region *region, u64 offset, u64 size,
 	switch (err) {
 	case 0:
 	case -EINTR:
-	case -EINVAL:	/* not accessible like that */
+	case -EINVAL:	/* the protection forbids the access */
 	case -EHWPOISON:
 	case -EFAULT:	/* SIGBUS or SIGSEGV */
 		return err;
@@ -198,7 +197,7 @@ static int advise_populate(struct mshare_region *region, u64 offset, u64 size,
 
 static int willneed_object(const struct mshare_object *object)
 {
-	/* Without an error, as madvise(2): it is advice. */
+	/* madvise(2) ignores errors of MADV_WILLNEED, too. */
 	vfs_fadvise(object->file, object->from, object->to - object->from,
 		    POSIX_FADV_WILLNEED);
 	return 0;
@@ -216,7 +215,7 @@ static int remove_object(const struct mshare_object *object)
 			     object->from, object->to - object->from);
 }
 
-/* MADV_WILLNEED and MADV_REMOVE are for objects: no lock is needed meanwhile. */
+/* MADV_WILLNEED and MADV_REMOVE act on objects, without the mmap_lock. */
 static int advise_objects(struct mshare_region *region, u64 offset, u64 end,
 			  int advice)
 {
@@ -233,7 +232,7 @@ static int advise_objects(struct mshare_region *region, u64 offset, u64 end,
 		if (!found)
 			return -ENOMEM;
 		hole |= offset - at > object.to - object.from;
-		/* Reads in from swap, and does not drop the lock. */
+		/* For shmem, do_madvise() reads in swap and keeps the lock. */
 		if (advice == MADV_REMOVE)
 			err = remove_object(&object);
 		else if (!shmem_mapping(object.file->f_mapping))
@@ -247,7 +246,7 @@ static int advise_objects(struct mshare_region *region, u64 offset, u64 end,
 	return err ?: hole ? -ENOMEM : 0;
 }
 
-/* Advice that is kept in the VMAs, which may have to be split. */
+/* Advice that is stored in the VMAs, which may have to be split. */
 static int advise_vmas(struct mshare_region *region, unsigned long start,
 		       unsigned long end, int advice)
 {
@@ -268,17 +267,17 @@ static int advise_vmas(struct mshare_region *region, unsigned long start,
 /**
  * mshare_advise - madvise(2) for a range of a region
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  * @advice: MADV_*
  *
- * Page tables that hold nothing when memory has been taken away are freed.
+ * Page tables that are empty after advice to free memory are freed.
  *
  * Context: may sleep.
- * Return: as madvise(2): 0, -EINVAL for advice that makes no sense here,
- * -ENOMEM when part of it is not mapped, ...; -EINTR when the caller is being
- * killed; -ENOSPC when a mapping has to be split and the limit leaves no room
- * for another.
+ * Return: as madvise(2): 0, -EINVAL for advice that does not apply to a region,
+ * -ENOMEM if part of the range is not mapped, ...; -EINTR if the caller is
+ * being killed; -ENOSPC if a mapping has to be split and the limit leaves no
+ * room for another.
  */
 int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
 		  int advice)
@@ -311,7 +310,7 @@ int mshare_advise(struct mshare_region *region, u64 offset, u64 size,
 		err = do_madvise(region->host, start, size, advice);
 		break;
 	default:
-		/* About one process (fork), or memory that is not shared. */
+		/* For one process (fork), or for memory that is not shared. */
 		return -EINVAL;
 	}
 

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-/* How far there is nothing from @address of the host mm on, at most to @end. */
+/* Length of the hole at @address of the host mm, at most to @end. */
 static unsigned long host_hole(struct mm_struct *host, unsigned long address,
 			       unsigned long end)
 {
@@ -20,13 +20,13 @@ static unsigned long host_hole(struct mm_struct *host, unsigned long address,
 		return end - address;
 	if (vma->vm_start > address)
 		return vma->vm_start - address;
-	/* MSHAREFS_ADVISE can leave it out. */
+	/* MADV_DONTDUMP for the region leaves the mapping out. */
 	if (vma->vm_flags & VM_DONTDUMP)
 		return min(end, vma->vm_end) - address;
 	if (!vma_is_shmem(vma))
 		return 0;
 
-	/* Pages that are swapped out have a value entry. */
+	/* A page that is swapped out has a value entry. */
 	end = min(end, vma->vm_end);
 	index = linear_page_index(vma, address);
 	pages = &vma->vm_file->f_mapping->i_pages;
@@ -39,15 +39,15 @@ static unsigned long host_hole(struct mm_struct *host, unsigned long address,
 
 /**
  * mshare_dump_hole - how much a core dump can leave out
- * @address: of the current process, page-aligned
- * @end: of what is being dumped
+ * @address: address in the current process, page-aligned
+ * @end: end of the range to dump
  *
- * A region is often much larger than what is used of it. Memory that nobody
- * has ever written is not made just to be dumped, nor looked at page by page.
+ * A region is often much larger than its used part. A dump must not allocate
+ * memory that was never written, nor look at it page by page.
  *
- * Return: bytes from @address on in a window where the region has nothing, 0
- * when the page has to be dumped, or it is no window. All of it when the
- * process is being killed.
+ * Return: bytes from @address on that are a hole of the region behind a window;
+ * 0 if the page has to be dumped, or @address is not in a window; the whole
+ * range if the process is being killed.
  */
 unsigned long mshare_dump_hole(unsigned long address, unsigned long end)
 {

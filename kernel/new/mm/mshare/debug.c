@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mshare debug switches: what breaks mshare, or makes a race wide, for tests */
+/* mshare debug switches: break mshare, or widen a race, for tests */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/sched.h>
@@ -11,7 +11,7 @@ bool mshare_no_catch_up;
 
 static u32 memcg_delay;
 
-/* khugepaged is where no lock of the host mm is held. */
+/* Delay kernel threads only: khugepaged comes without a lock of the host mm. */
 void mshare_delay_memcg(void)
 {
 	u32 ms = READ_ONCE(memcg_delay);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare faults: what a process misses in a window is faulted into the region
+ * mshare faults: a fault in a window is handled in the region
  *
- * handle_mm_fault() comes here for a window VMA, with its VMA lock or the
- * process's mmap_lock held, and after the caller has checked the access
- * against the window's own protection. Here the VMA of the host mm is found
- * and locked, the access is checked against it as well, the fault is handled
- * there by the code that handles any other, and the link is set.
+ * handle_mm_fault() calls mshare_fault() for a window VMA. The VMA lock of the
+ * window or the mmap_lock of the process is held, and the caller has checked
+ * the access against the window's own protection. mshare_fault() finds and
+ * locks the VMA of the host mm, checks the access against that VMA as well,
+ * lets the generic code handle the fault there, and sets the link.
  *
- * Which locks are gone when the host's fault handler returns:
+ * Locks that have been dropped when the host's fault handler returns:
  *
  *   VM_FAULT_RETRY, VM_FAULT_COMPLETED   the host's lock; except for RETRY
  *                                        under FAULT_FLAG_RETRY_NOWAIT
  *   anything else                        none
  *
- * and the callers of handle_mm_fault() expect the same of the window's lock.
+ * The callers of handle_mm_fault() expect the same of the window's lock.
  */
 #include <linux/hugetlb.h>
 #include <linux/pagemap.h>
@@ -26,15 +26,15 @@
 #include "../internal.h"
 #include "internal.h"
 
-/* With VM_FAULT_OOM, among ourselves: because of mshare_refuse_charge(). */
+/* Internal, with VM_FAULT_OOM: mshare_refuse_charge() was the cause. */
 #define FAULT_REFUSED	((__force vm_fault_t)BIT(31))
 
 /**
- * struct region_fault - a fault on its way through the region
+ * struct region_fault - a fault in a region
  * @region: the region
- * @address: in the host mm
+ * @address: faulting address in the host mm
  * @flags: FAULT_FLAG_*
- * @reader: the process may not write the region, ever
+ * @reader: the process may never write the region
  */
 struct region_fault {
 	struct mshare_region *region;
@@ -60,10 +60,11 @@ static bool host_vma_permits(struct vm_area_struct *host_vma,
 }
 
 /*
- * Whether a fault would make memory that counts against a limit of the region's
- * owner: shmem or hugetlb that nobody has written. Page cache can be reclaimed.
- * A page that goes away after this is noticed further down, by
- * FAULT_FLAG_MSHARE_READER; here, no page table has been allocated yet.
+ * Whether a fault would allocate memory that counts against a limit of the
+ * region's owner: a hole of shmem or hugetlb. Page cache does not count, since
+ * it can be reclaimed. The check comes here because no page table has been
+ * allocated yet. FAULT_FLAG_MSHARE_READER repeats the check further down, in
+ * case the page is removed meanwhile.
  */
 static bool makes_memory(struct vm_area_struct *host_vma, unsigned long address)
 {
@@ -71,7 +72,7 @@ static bool makes_memory(struct vm_area_struct *host_vma, unsigned long address)
 
 	if (!shmem_mapping(mapping) && !is_vm_hugetlb_page(host_vma))
 		return false;
-	/* Swapped out, there is a value entry. */
+	/* A page that is swapped out has a value entry. */
 	return !xa_load(&mapping->i_pages,
 			linear_page_index(host_vma, address));
 }
@@ -96,10 +97,10 @@ static bool vma_covers(const struct vm_area_struct *vma, unsigned long address)
 }
 
 /*
- * A region has few VMAs, and most faults are in the same. Under RCU the VMA is
- * not freed once it has been seen in recent_vma: see mshare_forget_vma(). The
- * lock alone does not keep it: a VMA that is detached and on its way to be freed
- * can be locked, too.
+ * A region has few VMAs, and most faults are in the same one. RCU keeps a VMA
+ * that was found in recent_vma from being freed, see mshare_forget_vma(). The
+ * VMA lock alone is not enough, because a detached VMA that is about to be
+ * freed can still be locked.
  */
 static struct vm_area_struct *lock_recent_vma(struct mshare_region *region,
 					      unsigned long address)
@@ -109,7 +110,7 @@ static struct vm_area_struct *lock_recent_vma(struct mshare_region *region,
 	rcu_read_lock();
 	vma = READ_ONCE(region->recent_vma);
 	if (vma && vma_covers(vma, address) && vma_start_read(vma)) {
-		/* It may have changed before it was locked. */
+		/* The VMA may have changed before it was locked. */
 		if (likely(!vma->detached && vma_covers(vma, address)))
 			goto out;
 		vma_end_read(vma);
@@ -120,7 +121,7 @@ out:
 	return vma;
 }
 
-/* Seldom enough that CPUs that fault in different VMAs do not meet here. */
+/* Rare enough that CPUs that fault in different VMAs do not contend. */
 #define REMEMBER_EACH	16
 
 static struct vm_area_struct *lock_any_vma(struct mshare_region *region,
@@ -135,12 +136,13 @@ static struct vm_area_struct *lock_any_vma(struct mshare_region *region,
 }
 
 /**
- * mshare_forget_vma - a VMA of a host mm is about to be freed, after RCU
- * @vma: the VMA. Nobody has it locked, and nobody can find it to lock it
+ * mshare_forget_vma - forget a VMA of a host mm that is about to be freed
+ * @vma: the VMA, which no task has locked or can find to lock
  *
- * Whoever makes it recent_vma holds its lock, and has seen that it is not
- * detached. So it is not stored there again, and who has seen it there before
- * is in an RCU read-side section that the caller's grace period waits for.
+ * lock_any_vma() stores a VMA in recent_vma only under its VMA lock and before
+ * it is detached, so @vma is not stored again. A task that has read @vma from
+ * recent_vma is in an RCU read-side critical section, and the caller frees @vma
+ * after a grace period.
  *
  * Context: any.
  */
@@ -149,20 +151,20 @@ void mshare_forget_vma(struct vm_area_struct *vma)
 	struct mshare_region *region = mshare_host_region(vma->vm_mm);
 
 	VM_WARN_ON_ONCE(!vma->detached && region->recent_vma == vma);
-	/* A full barrier, before call_rcu(). */
+	/* Full barrier before call_rcu(). */
 	cmpxchg(&region->recent_vma, vma, NULL);
 }
 
 /*
- * With the VMA lock of the host mm: thousands of processes fault in the same
- * region without meeting on its mmap_lock.
+ * Fault with a VMA lock of the host mm, so that thousands of processes can
+ * fault in one region without contending on its mmap_lock.
  */
 static __always_inline vm_fault_t fault_vma_locked(struct region_fault fault)
 {
 	struct vm_area_struct *host_vma;
 	vm_fault_t ret;
 
-	/* Under RETRY_NOWAIT locks are kept, which a VMA lock cannot be. */
+	/* RETRY_NOWAIT keeps locks, but fault handlers drop VMA locks. */
 	if (unlikely(fault.flags & FAULT_FLAG_RETRY_NOWAIT))
 		return VM_FAULT_RETRY;
 	host_vma = lock_recent_vma(fault.region, fault.address);
@@ -177,7 +179,7 @@ static __always_inline vm_fault_t fault_vma_locked(struct region_fault fault)
 	return ret;
 }
 
-/* With both mmap_locks, that of the host mm inside. */
+/* Fault with both mmap_locks; that of the host mm is the inner one. */
 static noinline vm_fault_t fault_mmap_locked(struct region_fault fault)
 {
 	struct mm_struct *host = fault.region->host;
@@ -188,12 +190,12 @@ static noinline vm_fault_t fault_mmap_locked(struct region_fault fault)
 		if (!mmap_read_trylock(host))
 			return VM_FAULT_RETRY;
 	} else if (mmap_read_lock_killable(host)) {
-		/* Whatever it is, the task does not see it any more. */
+		/* The task is being killed and does not see the result. */
 		return fault.flags & FAULT_FLAG_ALLOW_RETRY ? VM_FAULT_RETRY :
 							      VM_FAULT_SIGBUS;
 	}
 	host_vma = vma_lookup(host, fault.address);
-	/* A hole of the region is a hole of the process. */
+	/* A hole of the region is a hole of the window. */
 	ret = host_vma ? fault_host_vma(host_vma, fault) : VM_FAULT_SIGSEGV;
 	if (!lock_dropped(ret, fault.flags))
 		mmap_read_unlock(host);
@@ -205,10 +207,11 @@ static __always_inline vm_fault_t fault_host(struct region_fault fault)
 	vm_fault_t ret = fault_vma_locked(fault);
 
 	/*
-	 * Waiting for an mmap_lock under a VMA lock would invert their order:
-	 * the caller has to come back with the process's mmap_lock. When it
-	 * has that, the mmap_lock of the host is next, and never VM_FAULT_RETRY
-	 * for want of it: not all callers can retry, and none can for ever.
+	 * Waiting for an mmap_lock under a VMA lock would invert the lock
+	 * order, so let the caller come back with the mmap_lock of the process.
+	 * Under that lock, wait for the mmap_lock of the host mm instead of
+	 * returning VM_FAULT_RETRY, since not all callers can retry, and none
+	 * can retry forever.
 	 */
 	if (likely(!(ret & VM_FAULT_RETRY)) ||
 	    fault.flags & FAULT_FLAG_VMA_LOCK)
@@ -232,13 +235,13 @@ static __always_inline vm_fault_t fault_charged(struct region_fault fault)
 	return ret;
 }
 
-#define LIMIT_TRIES	20	/* each takes HZ / 20, and what reclaim takes */
+#define LIMIT_TRIES	20	/* each takes HZ / 20, plus reclaim */
 
 /*
- * When a cgroup that is not the task's is full, nobody is killed in it, and
- * trying again, as for VM_FAULT_OOM, could go on for ever: it is as if the file
- * system that the memory comes from was full. But not before what is on its way
- * to swap has had time to get there.
+ * A memory cgroup of the region is full, and the task is not in that cgroup.
+ * The OOM killer is not started then, so retries as for VM_FAULT_OOM could go
+ * on forever. Fail with SIGBUS, as for a full file system, but first give pages
+ * on their way to swap time to get there.
  */
 static noinline vm_fault_t fault_at_limit(struct region_fault fault)
 {
@@ -269,13 +272,13 @@ static void unlock_window(struct vm_area_struct *vma, unsigned int flags)
 /**
  * mshare_fault - handle a fault in a window
  * @vma: the window
- * @address: where, in the process
+ * @address: faulting address in the process
  * @flags: FAULT_FLAG_*
- * @regs: of the faulting CPU; NULL for get_user_pages()
+ * @regs: registers of the faulting CPU; NULL for get_user_pages()
  *
  * Context: as for handle_mm_fault().
- * Return: VM_FAULT_*. VM_FAULT_ACCERR goes with VM_FAULT_SIGSEGV where memory
- * is mapped but its protection forbids the access.
+ * Return: VM_FAULT_*. VM_FAULT_ACCERR accompanies VM_FAULT_SIGSEGV if memory is
+ * mapped but its protection forbids the access.
  */
 vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 			unsigned int flags, struct pt_regs *regs)
@@ -293,15 +296,15 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 	mshare_count_fault(fault.region);
 	if (unlikely(!linked)) {
 		/*
-		 * The CPU can use nothing but a link, and there is none in a
-		 * window that may only be executed. get_user_pages() with
-		 * FOLL_FORCE can.
+		 * A CPU can access the region through a link only, and a window
+		 * with PROT_EXEC alone has none. get_user_pages() with
+		 * FOLL_FORCE needs no link.
 		 */
 		if (regs && !mshare_vma_linkable(vma))
 			return VM_FAULT_SIGSEGV | VM_FAULT_ACCERR;
 		tables = mshare_tables_missing(fault.region->host,
 					       fault.address);
-		/* The limit of the mount is met: as when a tmpfs is full. */
+		/* The limit is reached: SIGBUS, as for a full tmpfs. */
 		if (tables && mshare_reserve(fault.region, tables,
 					     fault.reader))
 			return VM_FAULT_SIGBUS;
@@ -319,9 +322,9 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 			ret |= VM_FAULT_OOM;
 	}
 	if (unlikely(lock_dropped(ret, flags))) {
-		/* The window, and with it the region, may go away now. */
+		/* From here on the window and its region may go away. */
 		unlock_window(vma, flags);
-		/* Only one of the two may be told. */
+		/* VM_FAULT_OOM would mean that the lock is still held. */
 		if (ret & VM_FAULT_OOM)
 			ret = VM_FAULT_RETRY;
 	}
@@ -329,16 +332,16 @@ vm_fault_t mshare_fault(struct vm_area_struct *vma, unsigned long address,
 }
 
 /**
- * mshare_lock_host_vma - find and lock what a window shows
+ * mshare_lock_host_vma - find and lock the VMA that a window shows
  * @vma: the window, with mmap_lock of its process held
- * @address: in: in the process; out: in the host mm
+ * @address: in: address in the process; out: address in the host mm
  * @mmap_locked: out: which lock was taken, for mshare_unlock_host_vma()
  *
- * For get_user_pages(), which walks page tables under locks: those of the
- * process do not keep the region from freeing its PTE pages (I5).
+ * For get_user_pages(), which walks page tables under locks. The locks of the
+ * process do not keep the region from freeing its PTE tables (I5).
  *
- * Return: the VMA of the host mm, NULL when nothing is mapped there,
- * ERR_PTR(-EINTR) when the caller is being killed.
+ * Return: the VMA of the host mm, NULL if there is no mapping at @address,
+ * ERR_PTR(-EINTR) if the caller is being killed.
  */
 struct vm_area_struct *mshare_lock_host_vma(struct vm_area_struct *vma,
 					    unsigned long *address,

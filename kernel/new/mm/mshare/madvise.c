@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare madvise(2): advice to a window is advice to its region
+ * mshare madvise(2): advice for a window goes to its region
  */
 #include <linux/file.h>
 #include <linux/mman.h>
@@ -23,7 +23,7 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 	struct mshare_charge charge;
 	int err;
 
-	/* Some takes inode locks, inside which others fault in this process. */
+	/* Some advice takes inode locks, which are outside the mmap_lock. */
 	if (write_locked)
 		mmap_write_unlock(mm);
 	else
@@ -36,7 +36,7 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
 		mmap_write_lock(mm);
 	else
 		mmap_read_lock(mm);
-	/* What madvise(2) says when there are too many mappings. */
+	/* madvise(2) fails with ENOMEM if there are too many mappings. */
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
@@ -46,19 +46,19 @@ static int madvise_region(struct vm_area_struct *vma, unsigned long start,
  * @prev: out, unless 1 is returned: @vma, or NULL if the mmap_lock was dropped
  *	meanwhile
  * @start: first address
- * @end: after the last, in the window
+ * @end: end of the range, in the window
  * @behavior: MADV_*
- * @write_locked: how the mmap_lock of the process is held
+ * @write_locked: the mmap_lock of the process is held for writing
  *
- * Advice that changes only the VMA is this window's; advice about memory is
- * given to the region. What makes it slower for others, or changes how it is
- * mapped for them, takes the right that MSHAREFS_ADVISE takes, a file that is
- * open for writing. Contents change through a window that can be written only,
- * so MADV_REMOVE needs one, and MADV_DONTNEED, which for shared memory is about
- * one process, drops nothing.
+ * Advice that changes only the VMA stays with this window. Advice about memory
+ * goes to the region. If such advice slows down other processes, or changes how
+ * memory is mapped for them, it needs a file that is open for writing, as
+ * MSHAREFS_ADVISE does. MADV_REMOVE needs a writable window, because it changes
+ * contents. MADV_DONTNEED does nothing, because for shared memory it concerns
+ * only the page tables of one process.
  *
- * Return: 1 to go on as for any VMA, 0 when all is done, -EINVAL when the
- * advice is not for windows, -EACCES, or as madvise(2) fails.
+ * Return: 1 to go on as for any VMA, 0 if the work is done, -EINVAL if the
+ * advice does not apply to windows, -EACCES, or as madvise(2) fails.
  */
 int mshare_madvise(struct vm_area_struct *vma, struct vm_area_struct **prev,
 		   unsigned long start, unsigned long end,

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare mappings: what is mapped in a region, changed for everybody at once
+ * mshare mappings: map, unmap and protect objects in a region
  *
- * The mappings are VMAs of the host mm. They are made, unmapped and protected
- * by the code that does so for a process, with the mmap_lock of the
- * host mm instead of a process's. Entries that this clears or tightens are
- * flushed in the attached processes by the flush of the host mm (I4), before
- * the lock is dropped.
+ * The mappings are VMAs of the host mm. The code behind mmap(2), munmap(2) and
+ * mprotect(2) changes them, with the mmap_lock of the host mm instead of a
+ * process's. If that code clears or tightens entries, its flush of the host mm
+ * flushes the attached processes (I4) before the lock is dropped.
  *
- * All this happens for whoever opened the region's file for writing. What a
- * process may do with its window is its window's business and not looked at.
+ * The caller has opened the region's file for writing. The protection of its
+ * windows is not checked, because it limits only accesses through the window.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -30,7 +29,7 @@
 #include "../internal.h"
 #include "internal.h"
 
-/* Memory of a private object that nobody can reach once it is unmapped. */
+/* Memory of a private object that is unreachable once it is unmapped. */
 struct mshare_hole {
 	struct list_head node;
 	struct file *file;
@@ -38,7 +37,7 @@ struct mshare_hole {
 	loff_t size;
 };
 
-/* With all of it unmapped, the last reference frees it. */
+/* Unmapping the whole object frees it with the last reference. */
 static bool maps_all(struct vm_area_struct *vma)
 {
 	return !vma->vm_pgoff && vma->vm_end - vma->vm_start >=
@@ -46,8 +45,8 @@ static bool maps_all(struct vm_area_struct *vma)
 }
 
 /*
- * Note what memory is out of reach when a range has been unmapped: for
- * mshare_free_unmapped(), also after an error.
+ * List the memory that becomes unreachable when a range is unmapped. @list goes
+ * to mshare_free_unmapped() or keep_unmapped(), also after an error.
  */
 static int gather_unmapped(struct mm_struct *host, unsigned long start,
 			   unsigned long end, struct list_head *list)
@@ -59,6 +58,7 @@ static int gather_unmapped(struct mm_struct *host, unsigned long start,
 
 	for_each_vma_range(vmi, vma, end) {
 		from = max(start, vma->vm_start);
+		/* VM_DONTCOPY, which has no other use in a host mm. */
 		if (!(vma->vm_flags & VM_MSHARE_OWN) ||
 		    (maps_all(vma) && start <= vma->vm_start &&
 		     end >= vma->vm_end))
@@ -82,7 +82,7 @@ static void free_hole(struct mshare_hole *hole)
 	kfree(hole);
 }
 
-/* The range is still mapped. */
+/* Free the list but not the memory: the range is still mapped. */
 static void keep_unmapped(struct list_head *unmapped)
 {
 	struct mshare_hole *hole, *next;
@@ -92,11 +92,11 @@ static void keep_unmapped(struct list_head *unmapped)
 }
 
 /**
- * mshare_free_unmapped - free memory that is out of reach
+ * mshare_free_unmapped - free memory that has become unreachable
  * @unmapped: list from mshare_map(); empty afterwards
  *
- * Context: may sleep; without region->lock, which is taken with the mmap_lock
- * of a process held, while this takes inode locks.
+ * Context: may sleep; without region->lock, because that lock is taken inside
+ * the mmap_lock of a process, and this function takes inode locks.
  */
 void mshare_free_unmapped(struct list_head *unmapped)
 {
@@ -122,7 +122,7 @@ static int unmap_host(struct mshare_region *region, unsigned long start,
 	reserved = mshare_reserve_replace(region, start, end, 0);
 	if (reserved < 0)
 		return reserved;
-	/* do_vmi_munmap() compares with the TASK_SIZE of the caller. */
+	/* Not do_vmi_munmap(), which checks against the caller's TASK_SIZE. */
 	err = do_vmi_align_munmap(&vmi, vma, region->host, start, end, NULL,
 				  false);
 	mshare_settle(region, reserved);
@@ -133,7 +133,7 @@ static int map_object(struct mm_struct *host,
 		      const struct mshare_map_args *args,
 		      unsigned long address, unsigned long size)
 {
-	/* With MAP_SHARED_VALIDATE mmap(2) knows only older flags. */
+	/* MAP_SHARED_VALIDATE does not accept MAP_FIXED_NOREPLACE. */
 	unsigned long flags = (args->flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
 	unsigned long mapped, populate;
 
@@ -152,10 +152,11 @@ static int check_mapped(struct vm_area_struct *vma)
 }
 
 /*
- * Whether an object suits a region: memory without struct pages cannot be taken
- * away from attached processes by the rules for pages, and secret memory is
- * meant for one process. The object's mmap method shows it: try in an mm of its
- * own, which no window reaches, before anything has made room for the object.
+ * Check that an object suits a region. Memory without struct pages is refused
+ * because the rules for pages cannot revoke it from attached processes, and
+ * secret memory because it is meant for one process. Only the object's mmap
+ * method tells, so try the object in a scratch mm that no window shows, before
+ * old mappings are unmapped to make room.
  */
 static int try_object(struct mshare_region *region,
 		      const struct mshare_map_args *args)
@@ -169,7 +170,7 @@ static int try_object(struct mshare_region *region,
 	scratch = mshare_alloc_host();
 	if (!scratch)
 		return -ENOMEM;
-	/* For do_mmap_in(): nothing here is current->mm's. */
+	/* Lets do_mmap_in() treat the mm as a host mm, not as current->mm. */
 	rcu_assign_pointer(scratch->mshare_region, region);
 	mmap_write_lock(scratch);
 	err = map_object(scratch, args, MSHARE_HOST_BASE, PAGE_SIZE) ?:
@@ -213,15 +214,15 @@ static int charge_map_locked(struct mshare_region *region, u64 size,
 /**
  * mshare_map - map an object into a region
  * @region: with region->lock held
- * @args: what and where; the caller has asked security modules
+ * @args: object and range; the caller has asked security modules
  *
- * Nothing is populated. Whatever is returned, the caller has to pass
- * args->unmapped to mshare_free_unmapped() when it has dropped region->lock.
+ * No memory is populated. After success and failure alike, the caller drops
+ * region->lock and passes args->unmapped to mshare_free_unmapped().
  *
  * Context: may be called under the mmap_lock of a process.
  * Return: 0, or as mmap(2) fails: -EACCES, -EAGAIN, -EEXIST, -ENODEV, -ENOMEM,
- * -EOVERFLOW, -EPERM ..., -EINTR when the caller is being killed, -ENOSPC when
- * the limit leaves no room for another mapping.
+ * -EOVERFLOW, -EPERM ..., -EINTR if the caller is being killed, -ENOSPC if the
+ * limit leaves no room for another mapping.
  */
 int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 {
@@ -259,16 +260,17 @@ int mshare_map(struct mshare_region *region, struct mshare_map_args *args)
 /**
  * mshare_unmap - unmap a range of a region
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  *
- * Memory of the region's own objects is freed where it was mapped: munmap(2)
- * would leave it to the rest of the mapping, from where nobody can reach it.
+ * Memory of the region's private objects in the range is freed. munmap(2) would
+ * keep this memory, although it is unreachable, until the rest of the object is
+ * unmapped.
  *
  * Context: may sleep.
  * Return: 0, -EINTR, -ENOMEM, -EINVAL for a part of a huge page of hugetlb,
- * -ENOSPC when the middle of a mapping is to be unmapped and the limit leaves no
- * room for another. Nothing has been unmapped when it fails.
+ * -ENOSPC if the middle of a mapping would be unmapped and the limit leaves no
+ * room for another. On failure nothing has been unmapped.
  */
 int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 {
@@ -288,7 +290,7 @@ int mshare_unmap(struct mshare_region *region, u64 offset, u64 size)
 		keep_unmapped(&unmapped);
 	else
 		mshare_free_unmapped(&unmapped);
-	/* A PTE page can be there for what is left on both sides. */
+	/* Mappings on both sides may have kept a PTE table, now empty. */
 	mshare_free_empty(region, offset, size);
 	mshare_prune(region);
 
@@ -303,7 +305,7 @@ static unsigned long protected_flags(struct vm_area_struct *vma,
 	       (vma->vm_flags & ~(VM_ACCESS_FLAGS | VM_FLAGS_CLEAR));
 }
 
-/* All that can be said against a change of protection before it begins. */
+/* All reasons to refuse a change of protection, before the change begins. */
 static int may_protect_vma(struct vm_area_struct *vma, unsigned long start,
 			   unsigned long end, unsigned long prot)
 {
@@ -355,7 +357,7 @@ static int protect_host(struct mm_struct *host, unsigned long start,
 	struct mmu_gather tlb;
 	int err = 0;
 
-	/* may_protect() has seen that there is one. */
+	/* may_protect() has seen that there is a VMA. */
 	vma = vma_find(&vmi, end);
 	prev = vma_prev(&vmi);
 	if (start > vma->vm_start)
@@ -368,10 +370,10 @@ static int protect_host(struct mm_struct *host, unsigned long start,
 				     protected_flags(vma, prot));
 		if (err)
 			break;
-		/* Further than it was if it has been merged with the next. */
+		/* Beyond the old end if the VMA was merged with the next. */
 		at = vma_iter_end(&vmi);
 	}
-	/* One flush for all of it, of everybody. */
+	/* One flush of all attached processes for the whole range. */
 	tlb_finish_mmu(&tlb);
 	return err;
 }
@@ -379,18 +381,18 @@ static int protect_host(struct mm_struct *host, unsigned long start,
 /**
  * mshare_protect - change the protection of a range of a region
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  * @prot: PROT_READ, PROT_WRITE, PROT_EXEC
  *
  * When this returns, no process on any CPU can use the old protection.
  *
  * Context: may sleep.
- * Return: 0; -EINTR; -ENOMEM when not all of it is mapped; -EACCES when the
- * mapped object or a security module does not permit it; -EINVAL for a part of
- * a huge page of hugetlb; -ENOSPC when a mapping has to be split and the limit
- * leaves no room for another: nothing has been changed then. -ENOMEM for want
- * of kernel memory: mappings before the one that could not be split or merged
+ * Return: 0; -EINTR; -ENOMEM if part of the range is not mapped; -EACCES if the
+ * mapped object or a security module forbids @prot; -EINVAL for a part of a
+ * huge page of hugetlb; -ENOSPC if a mapping has to be split and the limit
+ * leaves no room for another: nothing has changed then. -ENOMEM also if kernel
+ * memory runs out: mappings before the one that could not be split or merged
  * have their new protection, as with mprotect(2).
  */
 int mshare_protect(struct mshare_region *region, u64 offset, u64 size,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare memory cgroups: who pays for the memory and page tables of a region
+ * mshare memory cgroups: charging the memory and page tables of a region
  *
- * The creator's cgroup, which the region holds, whoever touches the memory and
- * may write it. A process that may only read brings in no memory of a region's
- * own; for page cache of mapped files, and page tables, it pays itself, as for
- * any file.
+ * The creator's cgroup, which the region holds, is charged for all processes
+ * that may write the region. A process that may only read allocates no memory
+ * of the region. Its own cgroup is charged for page cache of mapped files and
+ * for page tables, as for any file.
  *
- * A limit that is met can start the OOM killer. It would find nobody to blame
- * in a cgroup that the current task does not belong to: such a charge is
- * refused instead, see __mshare_refuse_charge().
+ * A charge at the limit can start the OOM killer. If the current task is not in
+ * the full cgroup, the charge is refused instead, because the OOM killer would
+ * find no task there that asked for the memory. See __mshare_refuse_charge().
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -31,8 +31,8 @@ bool mshare_host_in_memcg(struct mm_struct *host, struct mem_cgroup *memcg)
 
 /*
  * For get_mem_cgroup_from_mm(). khugepaged and the tracepoints of the mmap_lock
- * come here with no more than mm_count of the host mm held: the region may be
- * in destruction, and is looked up once, under RCU, which keeps its cgroup, too.
+ * hold only mm_count of the host mm, so the region may be under destruction.
+ * Look it up once, under RCU, which keeps its cgroup as well.
  */
 struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
 {
@@ -47,7 +47,7 @@ struct mem_cgroup *mshare_get_host_memcg(struct mm_struct *host)
 	if (memcg)
 		css_get(&memcg->css);
 	rcu_read_unlock();
-	/* Like a mm that has lost its owner. */
+	/* As for an mm that has lost its owner. */
 	return memcg ?: root_mem_cgroup;
 }
 

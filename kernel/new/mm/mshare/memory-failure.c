@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare memory failure: which processes have lost a page of a region
+ * mshare memory failure: find the processes that have lost a page of a region
  *
- * memory-failure.c finds a page in the host mm, and has to tell the processes
- * that see it through a window, with their own address.
+ * memory-failure.c finds a page in the host mm. It has to signal the processes
+ * that see the page through a window, with their own address.
  */
 #include <linux/mm.h>
 #include <linux/rculist.h>
@@ -17,7 +17,7 @@ bool __mshare_attached(struct mm_struct *host, struct task_struct *task)
 	struct mshare_region *region = mshare_host_region(host);
 	bool found = false;
 
-	/* Keeps task->mm. */
+	/* task_lock() keeps task->mm. */
 	task_lock(task);
 	rcu_read_lock();
 	if (task->mm)
@@ -27,7 +27,7 @@ bool __mshare_attached(struct mm_struct *host, struct task_struct *task)
 	return found;
 }
 
-/* Where a window shows an address of a host mm; -EFAULT: it does not. */
+/* The address in window @vma of @address in @host; -EFAULT if there is none. */
 static unsigned long shown_at(struct vm_area_struct *vma,
 			      struct mm_struct *host, unsigned long address)
 {
@@ -44,14 +44,14 @@ static unsigned long shown_at(struct vm_area_struct *vma,
  * mshare_task_address - where a task sees an address of a host mm
  * @task: the task
  * @host: the host mm
- * @address: in @host
+ * @address: address in @host
  *
- * For memory-failure.c, which tells processes what they have lost.
+ * For memory-failure.c, which reports the address of the lost page.
  *
  * Context: any that may take spinlocks; a window that is being made or unmapped
  * may be missed.
- * Return: the address in the first of its windows that shows it, -EFAULT when
- * there is none.
+ * Return: the address in the task's first window that shows @address, -EFAULT
+ * if there is none.
  */
 unsigned long mshare_task_address(struct task_struct *task,
 				  struct mm_struct *host, unsigned long address)
@@ -60,7 +60,7 @@ unsigned long mshare_task_address(struct task_struct *task,
 	struct vm_area_struct *vma;
 	struct mm_struct *mm;
 
-	/* Keeps task->mm; RCU keeps the VMAs, and what they point at. */
+	/* task_lock() keeps task->mm; RCU keeps VMAs and attachments. */
 	task_lock(task);
 	rcu_read_lock();
 	mm = task->mm;
@@ -68,7 +68,7 @@ unsigned long mshare_task_address(struct task_struct *task,
 		VMA_ITERATOR(vmi, mm, 0);
 
 		for_each_vma(vmi, vma) {
-			/* vma_start_read() fails for one that is being changed. */
+			/* vma_start_read() fails while the VMA is changed. */
 			if (!vma_is_mshare(vma) || !vma_start_read(vma))
 				continue;
 			found = shown_at(vma, host, address);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare mbind(2): the policy of a window is that of the memory of its region
+ * mshare mbind(2): a policy for a window goes to the memory of its region
  */
 #include <linux/file.h>
 #include <linux/mm.h>
@@ -8,8 +8,9 @@
 #include "internal.h"
 
 /*
- * Room for the VMAs that a change of a range adds. Not reserved: what comes of
- * it is charged when the caller is done, or by the next reservation.
+ * Check for room for the VMAs that the change of a range may add. The room is
+ * not reserved, because the next mshare_reserve() or mshare_settle() charges
+ * the VMAs.
  */
 static int check_room(struct mshare_region *region, unsigned long start,
 		      unsigned long end)
@@ -27,19 +28,20 @@ static int check_room(struct mshare_region *region, unsigned long start,
 }
 
 /**
- * mshare_translate_range - where system calls with an address are to act
+ * mshare_translate_range - translate a range of a window to the host mm
  * @mm: in: current->mm; out: the host mm, for a window
  * @start: in: page-aligned address; out: the same in @mm
- * @end: in and out, after the last address
+ * @end: in and out: end of the range
  *
- * For mbind(2): its work is done on the VMAs of the region, which it locks for
- * everybody and may split. That takes the right to change the region.
+ * For mbind(2), which works on the VMAs of the region. It locks them for all
+ * processes and may split them, so the caller needs the right to change the
+ * region.
  *
- * Return: NULL when @start is not in a window; else the file that keeps the
- * region, for fput(); ERR_PTR(-EINVAL) when not all is in that window,
- * ERR_PTR(-EACCES) when its file is not open for writing, ERR_PTR(-ENOMEM) when
- * there is no room for the mappings that may have to be split, ERR_PTR(-EINTR)
- * when the caller is being killed.
+ * Return: NULL if @start is not in a window; otherwise the file that keeps the
+ * region, for fput(); ERR_PTR(-EINVAL) if the range extends beyond the window,
+ * ERR_PTR(-EACCES) if the window's file is not open for writing,
+ * ERR_PTR(-ENOMEM) if there is no room for the mappings that may have to be
+ * split, ERR_PTR(-EINTR) if the caller is being killed.
  */
 struct file *mshare_translate_range(struct mm_struct **mm, unsigned long *start,
 				    unsigned long *end)

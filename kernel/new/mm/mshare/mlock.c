@@ -2,9 +2,9 @@
 /*
  * mshare mlock: VMAs of a region with VM_LOCKED
  *
- * Locked pages count for the RLIMIT_MEMLOCK of a user, not of a process, as
- * for shmctl(SHM_LOCK): the region outlives the process. The user is whoever
- * locked first, until nothing is locked any more.
+ * Locked pages count against the RLIMIT_MEMLOCK of a user, not of a process, as
+ * for shmctl(SHM_LOCK), because the region outlives the process. The user who
+ * locked first is charged until no page is locked any more.
  *
  * Charge the whole range first, then refund pages that were already locked and
  * VMAs that cannot be locked.
@@ -19,9 +19,9 @@
 /**
  * mshare_charge_locked - charge for memory that is about to be locked
  * @region: with mmap_lock of the host mm held for writing
- * @pages: how many pages at most
+ * @pages: largest number of pages
  *
- * Return: 0, -ENOMEM when it is more than RLIMIT_MEMLOCK allows.
+ * Return: 0, -ENOMEM if RLIMIT_MEMLOCK does not allow so many pages.
  */
 int mshare_charge_locked(struct mshare_region *region, unsigned long pages)
 {
@@ -45,11 +45,11 @@ int mshare_charge_locked(struct mshare_region *region, unsigned long pages)
 }
 
 /**
- * mshare_settle_locked - give back what is charged for and not locked
+ * mshare_settle_locked - uncharge pages that are charged but not locked
  * @region: with mmap_lock of the host mm held for writing, or being destroyed
  *
- * To be called after all that locks, unlocks or unmaps, also when it failed,
- * and after mshare_charge_locked() failed.
+ * Call after locking, unlocking or unmapping, also on failure, and after a
+ * failure of mshare_charge_locked().
  */
 void mshare_settle_locked(struct mshare_region *region)
 {
@@ -67,7 +67,7 @@ void mshare_settle_locked(struct mshare_region *region)
 	}
 }
 
-/* How many pages of a range are to be locked; -ENOMEM if there is a hole. */
+/* The number of pages to lock in a range; -ENOMEM if there is a hole. */
 static long count_unlocked(struct mm_struct *host, unsigned long start,
 			   unsigned long end)
 {
@@ -94,7 +94,7 @@ static int mlock_host_range(struct mm_struct *host, unsigned long start,
 	unsigned long at = start;
 	int err;
 
-	/* count_unlocked() has seen that there is one. */
+	/* count_unlocked() has seen that there is a VMA. */
 	vma = vma_find(&vmi, end);
 	prev = vma_prev(&vmi);
 	if (start > vma->vm_start)
@@ -105,27 +105,27 @@ static int mlock_host_range(struct mm_struct *host, unsigned long start,
 				  vm_flags | (vma->vm_flags & ~VM_LOCKED_MASK));
 		if (err)
 			return err;
-		/* Further than it was if it has been merged with the next. */
+		/* Beyond the old end if the VMA was merged with the next. */
 		at = vma_iter_end(&vmi);
 	}
 	return 0;
 }
 
 /**
- * mshare_mlock - keep a range of a region in RAM, or no longer
+ * mshare_mlock - lock a range of a region in RAM, or unlock it
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned; @offset + @size is within the region
  * @vm_flags: VM_LOCKED, with VM_LOCKONFAULT or without; 0 to unlock
  *
- * hugetlb pages and persistent memory are always there: nothing is done.
+ * Skips hugetlb pages and persistent memory, since they are always in memory.
  * The memory is not populated.
  *
  * Context: may sleep.
- * Return: 0; -EINTR; -ENOMEM when not all of it is mapped or it is more than
- * RLIMIT_MEMLOCK allows; -ENOSPC when a mapping has to be split and the limit
- * leaves no room for another: nothing has been changed then. -ENOMEM, -EAGAIN
- * for want of kernel memory, after a part of it.
+ * Return: 0; -EINTR; -ENOMEM if part of the range is not mapped, or if
+ * RLIMIT_MEMLOCK does not allow it; -ENOSPC if a mapping has to be split and
+ * the limit leaves no room for another: nothing has changed then. -ENOMEM or
+ * -EAGAIN if kernel memory runs out, after part of the range.
  */
 int mshare_mlock(struct mshare_region *region, u64 offset, u64 size,
 		 vm_flags_t vm_flags)
@@ -157,10 +157,10 @@ int mshare_mlock(struct mshare_region *region, u64 offset, u64 size,
 /**
  * mshare_mlockall - mlockall(2) and munlockall(2) of a window
  * @vma: the window, all of it, with mmap_lock held for writing
- * @newflags: its flags as they would be for ordinary memory
+ * @newflags: the flags that ordinary memory would get
  *
- * Memory of a region is locked by MSHAREFS_LOCK, not by a process. What is left
- * is whether the population that follows mlockall(2) has to leave it out.
+ * MSHAREFS_LOCK, not mlockall(2), locks memory of a region. Only VM_LOCKONFAULT
+ * is noted, so that the population after mlockall(2) can leave the window out.
  */
 void mshare_mlockall(struct vm_area_struct *vma, vm_flags_t newflags)
 {

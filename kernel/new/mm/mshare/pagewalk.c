@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare walks: who looks at memory through a window sees that of the region
+ * mshare walks: walking the page tables of a region through a window
  *
- * Walkers of a process's page tables stop at a window (I5). Those that only
- * look, and are right with the VMA of the host mm in place of the window, go on
- * there, with the mmap_lock of the host mm inside that of the process.
+ * Walkers of a process's page tables stop at a window (I5). A walker that only
+ * looks, and that works with the VMA of the host mm in place of the window,
+ * continues in the host mm. It holds the mmap_lock of the host mm inside the
+ * mmap_lock of the process.
  *
- * They then see the counts of the host mm, in which a page is mapped once, by
- * everyone: mshare_sharers() tells how many that are.
+ * Such a walker sees the counts of the host mm, in which a page is mapped once
+ * for all processes: mshare_sharers() tells the number of other processes.
  */
 #include <linux/mm.h>
 #include <linux/pagewalk.h>
@@ -23,16 +24,16 @@ static int walk_hole(unsigned long start, unsigned long end,
 }
 
 /**
- * mshare_walk_window - walk page tables that are seen through a window
- * @start: in the window
- * @end: after the last address, in the window
+ * mshare_walk_window - walk the page tables behind a window
+ * @start: first address in the window
+ * @end: end of the range in the window
  * @walk: the walk; its VMA is the window
- * @walk_vma: how to walk a VMA
+ * @walk_vma: walks a VMA of the host mm
  *
- * Holes of the region are told with addresses of the window.
+ * Holes of the region are reported with addresses of the window.
  *
  * Context: mmap_lock of the process held.
- * Return: what a callback returned, -EINTR when the caller is being killed.
+ * Return: result of a callback, -EINTR if the caller is being killed.
  */
 int mshare_walk_window(unsigned long start, unsigned long end,
 		       struct mm_walk *walk,
@@ -70,7 +71,7 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 		if (err)
 			break;
 
-		/* Whoever waits to change the region has faults behind it. */
+		/* Let a waiting writer in, since faults queue up behind it. */
 		if (mmap_lock_is_contended(host)) {
 			mmap_read_unlock(host);
 			if (mmap_read_lock_killable(host))
@@ -85,16 +86,16 @@ int mshare_walk_window(unsigned long start, unsigned long end,
 /**
  * mshare_mincore - mincore(2) of a range of a window
  * @window: the window
- * @start: first address in it
- * @end: after the last
+ * @start: first address in the window
+ * @end: end of the range
  * @vec: a byte for each page
  * @mincore_vma: the same for a range of a VMA
  *
- * Whether the caller may know what is resident is a question to each file that
- * is mapped in the region.
+ * @mincore_vma runs for each mapping of the region, because each mapped file
+ * decides whether the caller may know its resident pages.
  *
  * Context: mmap_lock of the process held.
- * Return: number of pages that @vec tells of, or an error.
+ * Return: number of pages in @vec, or an error.
  */
 long mshare_mincore(struct vm_area_struct *window, unsigned long start,
 		    unsigned long end, unsigned char *vec,
@@ -129,12 +130,12 @@ long mshare_mincore(struct vm_area_struct *window, unsigned long start,
  * mshare_folio_walk_start - folio_walk_start() for a window
  * @fw: filled in
  * @window: the window, with mmap_lock of its process held
- * @address: in the window
+ * @address: address in the window
  * @flags: FW_*
  *
  * The mmap_lock of the host mm is held until folio_walk_end().
  *
- * Return: the folio, NULL when there is none or the caller is being killed.
+ * Return: the folio, NULL if there is none or the caller is being killed.
  */
 struct folio *mshare_folio_walk_start(struct folio_walk *fw,
 				      struct vm_area_struct *window,
@@ -158,7 +159,7 @@ struct folio *mshare_folio_walk_start(struct folio_walk *fw,
 	return folio;
 }
 
-/* The page table lock has been dropped. */
+/* The caller has dropped the page table lock. */
 void mshare_folio_walk_end(struct folio_walk *fw)
 {
 	struct mm_struct *host = fw->vma->vm_mm;

@@ -3,13 +3,13 @@
  * mshare regions: the host mm and its lifetime
  *
  * A region lives as long as the front end or an attached process has a
- * reference. No task owns it: host->owner is NULL, and the memory cgroup of the
- * creator is held by the region. So nothing happens to it when the creator
- * exits.
+ * reference. The exit of the creator does not affect the region, because no
+ * task owns it: host->owner is NULL, and the region itself holds the memory
+ * cgroup of the creator.
  *
- * Who finds a region without holding any of these, by the array of all regions,
- * by host->mshare_region or by an attachment, does so under RCU, which keeps
- * the structure, its host mm and its memory cgroup.
+ * Code without a reference finds a region under RCU, by the array of all
+ * regions, by host->mshare_region or by an attachment. RCU keeps the structure,
+ * its host mm and its memory cgroup.
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -23,25 +23,25 @@
 #include "internal.h"
 
 /*
- * A fault takes the mmap_lock of a host mm inside that of a process. Lockdep
- * has to know that they are not the same.
+ * A fault takes the mmap_lock of a host mm inside the mmap_lock of a process.
+ * The host mm has its own class so that lockdep tells the two apart.
  */
 static struct lock_class_key mshare_host_mmap_lock_key;
 
-/* By index. */
+/* All regions, by index. */
 static DEFINE_XARRAY_ALLOC1(regions);
 
 /**
- * mshare_region_find - the region with an index
+ * mshare_region_find - find a region by its index
  * @index: region->index
  *
- * A flush that has been put off remembers the index and not the region, which
- * may be gone when it is made up for: then there is nothing to flush, as the
- * last process has been flushed when it let go of the region (I2).
+ * A deferred flush records the index because the region may be gone by the time
+ * of the flush. Then nothing is left to flush, since the last process was
+ * flushed before it dropped its reference (I2).
  *
- * Context: under RCU, for as long as the region is used.
- * Return: the region, or NULL. It may be another one with the same index, for
- * which a flush is not wrong.
+ * Context: under RCU for as long as the region is used.
+ * Return: the region, or NULL. A new region may have got the same index; an
+ * extra flush of that region does no harm.
  */
 struct mshare_region *mshare_region_find(u32 index)
 {
@@ -51,7 +51,7 @@ struct mshare_region *mshare_region_find(u32 index)
 /**
  * mshare_alloc_host - make an mm that no task runs on
  *
- * Return: the mm, which is not a host mm before it has a region; or NULL.
+ * Return: the mm, which becomes a host mm when it gets a region; or NULL.
  */
 struct mm_struct *mshare_alloc_host(void)
 {
@@ -61,27 +61,30 @@ struct mm_struct *mshare_alloc_host(void)
 		return NULL;
 	lockdep_set_class(&host->mmap_lock, &mshare_host_mmap_lock_key);
 	host->task_size = TASK_SIZE_MAX;
-	/* mm_alloc() made it like the caller's: no THP, mlockall(), MDWE ... */
+	/* mm_alloc() copied the caller's settings: THP, mlockall(), MDWE ... */
 	host->flags = 0;
 	host->def_flags = 0;
 #ifdef CONFIG_MEMCG
-	/* Not reference counted: would dangle when the creator exits. */
+	/* The owner is not reference counted: it would dangle after exit. */
 	RCU_INIT_POINTER(host->owner, NULL);
 #endif
 	return host;
 }
 
 /*
- * exit_mmap() has removed the VMAs, but frees tables only where VMAs were,
- * and the PMD level and above not at all in a host mm. Nobody is attached:
- * every link was cleared and flushed before its window let go of the region
- * (I2), so the tables can go.
+ * exit_mmap() has removed the VMAs. It frees PTE tables only where there were
+ * VMAs, and in a host mm no tables above. The tables can go now since no
+ * process is attached: every link was cleared and flushed before its window
+ * dropped the region (I2).
  */
 static void free_host_tables(struct mm_struct *host)
 {
 	struct mmu_gather tlb;
 
-	/* Who reads it without a lock does so under RCU: see memcg.c. */
+	/*
+	 * No longer a host mm: free_pgd_range() then frees all levels. Readers
+	 * without a lock are under RCU, see memcg.c.
+	 */
 	RCU_INIT_POINTER(host->mshare_region, NULL);
 	tlb_gather_mmu(&tlb, host);
 	free_pgd_range(&tlb, MSHARE_HOST_BASE, MSHARE_HOST_END, 0, 0);
@@ -90,10 +93,10 @@ static void free_host_tables(struct mm_struct *host)
 
 /**
  * mshare_region_create - make an empty region
- * @id: what trace events are to call it
+ * @id: identifies the region in trace events
  * @limit: bounds page tables and mappings; stays until the region is destroyed
  *
- * Charged to the caller's memory cgroup, now and later.
+ * The region is charged to the caller's memory cgroup, now and later.
  *
  * Context: may sleep; no mm locks held.
  * Return: the region, or ERR_PTR(-ENOMEM).
@@ -121,7 +124,7 @@ struct mshare_region *mshare_region_create(u64 id,
 		goto free_faults;
 	region->id = id;
 	region->memcg = get_mem_cgroup_from_mm(current->mm);
-	/* Whoever finds the region by it finds all of the above. */
+	/* Readers of the pointer see all fields set above. */
 	rcu_assign_pointer(region->host->mshare_region, region);
 	/*
 	 * The array is global: do not charge its nodes, they would pin a dead
@@ -146,7 +149,7 @@ free_region:
 	return ERR_PTR(-ENOMEM);
 }
 
-/* In process context: the last mmdrop() must not come from a softirq. */
+/* In process context, because a softirq must not do the last mmdrop(). */
 static void free_region_work(struct work_struct *work)
 {
 	struct mshare_region *region =
@@ -159,7 +162,7 @@ static void free_region_work(struct work_struct *work)
 	kfree(region);
 }
 
-/* No window is left, and nobody can make one. current->mm may be NULL. */
+/* No window is left and none can be made. current->mm may be NULL. */
 static void destroy_region(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
@@ -185,7 +188,7 @@ static void destroy_region(struct mshare_region *region)
 	queue_rcu_work(system_wq, &region->free_work);
 }
 
-/* For who has a reference, or is given one by the front end. */
+/* The caller has a reference, or relies on the front end's. */
 void mshare_region_get(struct mshare_region *region)
 {
 	refcount_inc(&region->refs);
@@ -193,9 +196,9 @@ void mshare_region_get(struct mshare_region *region)
 
 /**
  * mshare_region_put - drop a reference
- * @region: with the last one it is destroyed, with all its memory
+ * @region: the region, destroyed with its memory by the last reference
  *
- * Nobody may attach to the region once the front end has dropped its own.
+ * No process may attach once the front end has dropped its reference.
  *
  * Context: may sleep.
  */
@@ -206,11 +209,11 @@ void mshare_region_put(struct mshare_region *region)
 }
 
 /**
- * mshare_region_lock - keep others from changing size and windows of a region
+ * mshare_region_lock - keep size and windows of a region from changing
  * @region: the region
  *
  * Context: may sleep; inside the mmap_lock of a process.
- * Return: 0, -EINTR when the caller is being killed.
+ * Return: 0, -EINTR if the caller is being killed.
  */
 int mshare_region_lock(struct mshare_region *region)
 {
@@ -223,10 +226,10 @@ void mshare_region_unlock(struct mshare_region *region)
 }
 
 /**
- * mshare_region_size - how large a region is
- * @region: the region. It can change at any time if it is not locked
+ * mshare_region_size - the size of a region
+ * @region: the region. The size can change at any time if it is not locked
  *
- * Return: bytes, 0 if nothing has been set up.
+ * Return: bytes, 0 before the region is set up.
  */
 u64 mshare_region_size(struct mshare_region *region)
 {
@@ -234,12 +237,13 @@ u64 mshare_region_size(struct mshare_region *region)
 }
 
 /**
- * mshare_charge_begin - what follows allocates memory for a region
+ * mshare_charge_begin - charge the allocations that follow to a region
  * @charge: filled in for mshare_charge_end()
  * @region: the region, which stays until then
- * @reader: for a process that may not write the region: it pays itself
+ * @reader: the process may not write the region: charge its own memory cgroup
  *
- * Nests. Of the host mm's memory, shmem pages are the region's in any case.
+ * Calls nest. shmem pages allocated in the host mm are charged to the region in
+ * any case.
  */
 void mshare_charge_begin(struct mshare_charge *charge,
 			 struct mshare_region *region, bool reader)
@@ -248,8 +252,8 @@ void mshare_charge_begin(struct mshare_charge *charge,
 }
 
 /**
- * mshare_charge_end - end what mshare_charge_begin() began
- * @charge: from there
+ * mshare_charge_end - stop charging allocations to a region
+ * @charge: from mshare_charge_begin()
  *
  * Return: whether a charge was refused in between, see mshare_refuse_charge().
  */
@@ -259,11 +263,11 @@ bool mshare_charge_end(struct mshare_charge *charge)
 }
 
 /**
- * mshare_settle_all - charge what the regions of a limit have
+ * mshare_settle_all - set the charge of all regions of a limit to their use
  * @limit: the limit
  *
- * For who reads what is charged. Not all that frees page tables settles at
- * once: khugepaged knows nothing of regions.
+ * Call before the charge is reported. Not all code that frees page tables
+ * settles the charge: khugepaged, for example, is not aware of regions.
  *
  * Context: may sleep.
  */
@@ -314,10 +318,10 @@ unsigned long __mshare_oom_pages(struct mm_struct *mm)
 }
 
 /**
- * mshare_show_mem - say what regions hold, for the OOM report
+ * mshare_show_mem - report the memory of regions, for the OOM report
  *
- * Memory of regions is in the report as shmem and page cache, and their page
- * tables as page tables, but no process in it has them.
+ * The report counts memory of regions as shmem and page cache, and their page
+ * tables as page tables, but lists them with no process.
  *
  * Context: any.
  */
@@ -349,7 +353,7 @@ void mshare_show_mem(void)
 	rcu_read_unlock();
 }
 
-/* -EBUSY if anything is. */
+/* Return -EBUSY if there is a mapping beyond @offset. */
 static int mapped_beyond(struct mshare_region *region, u64 offset)
 {
 	struct vm_area_struct *vma;
@@ -366,11 +370,11 @@ static int mapped_beyond(struct mshare_region *region, u64 offset)
  * @region: with region->lock held
  * @size: bytes
  *
- * The front end knows whether a window is in the way. One that is just being
- * mapped may not be seen by it: the window then shows a hole.
+ * The front end checks for windows beyond @size. It may miss a window that is
+ * just being mapped: the window then shows a hole.
  *
- * Return: 0, -EINVAL when @size is not a multiple of the unit, -EFBIG, -EBUSY
- * when a mapping is beyond @size, -EINTR when the caller is being killed.
+ * Return: 0, -EINVAL if @size is not a multiple of the unit, -EFBIG, -EBUSY if
+ * there is a mapping beyond @size, -EINTR if the caller is being killed.
  */
 int mshare_region_resize(struct mshare_region *region, u64 size)
 {

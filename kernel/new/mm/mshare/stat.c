@@ -10,10 +10,10 @@
 
 #include "internal.h"
 
-/* Each CPU's may be negative; the sum is what counts. */
+/* The count of one CPU may be negative: only the sum is meaningful. */
 DEFINE_PER_CPU(long [NR_MSHARE_STATS], mshare_stats);
 
-/* The sum, since get_mm_counter() may be off by some hundred pages. */
+/* The exact sum, since get_mm_counter() may be off by some hundred pages. */
 static u64 host_resident(struct mm_struct *host)
 {
 	u64 pages = 0;
@@ -29,11 +29,11 @@ static u64 host_resident(struct mm_struct *host)
 }
 
 /**
- * mshare_region_stat - what there is to know of a region
+ * mshare_region_stat - get the statistics of a region
  * @region: the region
- * @stat: where to
+ * @stat: out: the statistics
  *
- * Numbers that change meanwhile need not fit together.
+ * Numbers that change meanwhile may not match each other.
  *
  * Context: may sleep.
  */

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mshare page tables: what the tables of a region count for, and freeing those
- * that hold nothing
+ * mshare page tables: charging the tables of a region, freeing empty ones
  *
- * No process owns the page tables of a region: they can outlive every process
- * that has touched it. So they count against the limit that the front end sets
- * for the memory of regions, and with them what else a region can have much
- * of, its mappings.
+ * No process owns the page tables of a region, and they can outlive every
+ * process that has touched the region. They therefore count against the limit
+ * that the front end sets for the memory of regions. So do mappings, because a
+ * region can have many.
  *
- * A page table is allocated deep inside the fault handler. Before a fault that
- * may need tables, and before a change that may add mappings, room is reserved
- * (mshare_reserve()); afterwards the charge is set to what is in use and what
- * others have reserved (mshare_settle()). Tables also come and go without
- * this, when khugepaged frees one: the next settlement finds out.
+ * A page table is allocated deep inside the fault handler. mshare_reserve()
+ * reserves room before a fault that may need tables, and before a change that
+ * may add mappings. Afterwards mshare_settle() sets the charge to the pages in
+ * use plus the pages that other tasks have reserved. Tables also come and go
+ * without a reservation, for example when khugepaged frees one. The next
+ * mshare_settle() corrects the charge.
  *
- * Freeing, apart from what unmapping frees:
+ * Empty tables that unmapping does not free are freed here:
  *
- * - A PTE page that holds nothing is freed under a VMA that stays, the way
- *   khugepaged does it: the PMD entry is cleared under the lock of the PMD page
- *   and that of the PTE page, all attached processes are flushed with
- *   freed_tables set (I4), and the page is freed after an RCU grace period,
- *   as others may be looking at it under RCU only. The mmap_lock of the host
- *   mm is held, for reading at least.
- * - A PMD or PUD page is freed only while no process is attached (I1), and
+ * - A PTE table is freed under a VMA that stays, as khugepaged does it: the PMD
+ *   entry is cleared under the page table locks of the PMD table and the PTE
+ *   table, all attached processes are flushed with freed_tables set (I4), and
+ *   the table is freed after an RCU grace period, since other walkers may look
+ *   at it under RCU alone. The mmap_lock of the host mm is held, at least for
+ *   reading.
+ * - A PMD or PUD table is freed only while no process is attached (I1), and
  *   with mmap_lock, VMA locks and rmap locks of the host mm held, since rmap
  *   walks look at these levels without a lock of their own. GUP-fast can still
- *   be there, through a link that it read before the link was cleared: tables
- *   go through the mmu_gather, which waits for code that runs with interrupts
- *   off.
+ *   be in the table through a link that it read before the link was cleared.
+ *   The tables go through the mmu_gather because it waits for code that runs
+ *   with interrupts off.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -39,12 +39,12 @@
 #include "internal.h"
 
 /*
- * A VMA, and an object that only it has. nr_inodes= bounds the regions, and pays
- * for the first mapping of each.
+ * Kernel memory of a mapping: a VMA, and an object that only this VMA uses. The
+ * first mapping of a region is free, because nr_inodes= bounds the regions.
  */
 #define MAPPING_BYTES		2048
 
-/* How many tables are flushed together. */
+/* Number of PTE tables for each flush. */
 #define TABLE_BATCH		32
 
 static long mapping_pages(long mappings)
@@ -61,10 +61,10 @@ static long pages_used(struct mshare_region *region)
 }
 
 /**
- * mshare_reserve - make room for kernel memory of a region
+ * mshare_reserve - reserve kernel memory for a region
  * @region: the region
- * @pages: how many pages more than now at most
- * @reader: for a process that may not write the region
+ * @pages: largest number of pages that the caller may add
+ * @reader: the process may not write the region
  *
  * Context: any that may take spinlocks, interrupts on.
  * Return: 0, and mshare_settle() has to follow; -ENOSPC.
@@ -87,9 +87,9 @@ int mshare_reserve(struct mshare_region *region, long pages, bool reader)
 }
 
 /**
- * mshare_settle - charge for what a region has
+ * mshare_settle - set the charge of a region to its use
  * @region: the region
- * @pages: what the caller has reserved, 0 if nothing
+ * @pages: number of pages that the caller has reserved, or 0
  *
  * Context: as for mshare_reserve().
  */
@@ -101,8 +101,8 @@ void mshare_settle(struct mshare_region *region, long pages)
 	region->reserved -= pages;
 	more = pages_used(region) + region->reserved - region->charged;
 	/*
-	 * It may be too little when tables have come without a reservation:
-	 * then the next reservation has to find room for them, too.
+	 * The charge may stay too low if tables were added without a
+	 * reservation. The next reservation has to find room for them, too.
 	 */
 	if (region->limit && more && !region->limit->charge(region->limit, more,
 							    false))
@@ -111,8 +111,8 @@ void mshare_settle(struct mshare_region *region, long pages)
 }
 
 /**
- * mshare_uncharge - give back all that a region has been charged for
- * @region: without page tables; nothing is charged for it any more
+ * mshare_uncharge - drop the whole charge of a region
+ * @region: the region, without page tables; it is not charged again
  */
 void mshare_uncharge(struct mshare_region *region)
 {
@@ -124,7 +124,7 @@ void mshare_uncharge(struct mshare_region *region)
 	spin_unlock(&region->charge_lock);
 }
 
-/* Whether an address is inside a VMA, where it would have to be split. */
+/* The VMA that has to be split at @address, or NULL. */
 static struct vm_area_struct *split_at(struct mm_struct *host,
 				       unsigned long address)
 {
@@ -146,12 +146,12 @@ static long reserve_mappings(struct mshare_region *region, int more)
 }
 
 /**
- * mshare_reserve_split - make room for VMAs that a change of a range adds
+ * mshare_reserve_split - reserve VMAs that the change of a range may add
  * @region: the region, with mmap_lock of the host mm held
  * @start: first address in the host mm
- * @end: after the last
+ * @end: end of the range
  *
- * Return: what to pass to mshare_settle() afterwards, or -ENOSPC.
+ * Return: number of pages for mshare_settle() afterwards, or -ENOSPC.
  */
 long mshare_reserve_split(struct mshare_region *region, unsigned long start,
 			  unsigned long end)
@@ -162,16 +162,15 @@ long mshare_reserve_split(struct mshare_region *region, unsigned long start,
 }
 
 /**
- * mshare_reserve_replace - make room for VMAs where others are unmapped
+ * mshare_reserve_replace - reserve VMAs for a range that is unmapped first
  * @region: the region, with mmap_lock of the host mm held
  * @start: first address in the host mm
- * @end: after the last
- * @mappings: how many are mapped there afterwards
+ * @end: end of the range
+ * @mappings: number of VMAs that are mapped in the range afterwards
  *
- * Unmapping the middle of a VMA leaves two, unmapping anything else no more
- * than there were.
+ * Unmapping the middle of a VMA leaves two VMAs. No other unmapping adds any.
  *
- * Return: what to pass to mshare_settle() afterwards, or -ENOSPC.
+ * Return: number of pages for mshare_settle() afterwards, or -ENOSPC.
  */
 long mshare_reserve_replace(struct mshare_region *region, unsigned long start,
 			    unsigned long end, int mappings)
@@ -186,11 +185,11 @@ long mshare_reserve_replace(struct mshare_region *region, unsigned long start,
 
 /**
  * mshare_tables_missing - how many page tables a fault may have to allocate
- * @host: the host mm. Its tables above the PTE level stay: a process is
- *	attached, or the mmap_lock is held
- * @address: of the fault, in @host
+ * @host: the host mm. Its tables above the PTE level stay, because a process is
+ *	attached or the mmap_lock is held
+ * @address: faulting address in @host
  *
- * Return: pages; 0 for nearly all faults.
+ * Return: number of tables; 0 for nearly all faults.
  */
 int mshare_tables_missing(struct mm_struct *host, unsigned long address)
 {
@@ -210,12 +209,12 @@ int mshare_tables_missing(struct mm_struct *host, unsigned long address)
 }
 
 /**
- * struct table_batch - PTE pages that wait for their flush
+ * struct table_batch - PTE tables that wait for their flush
  * @host: the host mm
- * @nr: how many there are
- * @start: first address that the tables were for
- * @end: after the last
- * @table: the pages; no PMD entry has them any more
+ * @nr: number of tables
+ * @start: first address that the tables covered
+ * @end: end of the addresses that the tables covered
+ * @table: the tables; their PMD entries have been cleared
  */
 struct table_batch {
 	struct mm_struct *host;
@@ -248,7 +247,7 @@ static bool pte_page_empty(pmd_t *pmd)
 	return true;
 }
 
-/* Take a PTE page that holds nothing away from its PMD entry. */
+/* Clear the PMD entry of an empty PTE table, and batch the table. */
 static void take_empty(struct table_batch *batch, pmd_t *pmd,
 		       unsigned long address)
 {
@@ -296,9 +295,9 @@ static void take_empty_of_pmd_page(struct table_batch *batch, pud_t *pud,
 }
 
 /**
- * mshare_free_empty - free the PTE pages of a range that hold nothing
+ * mshare_free_empty - free the empty PTE tables of a range
  * @region: the region
- * @offset: where in the region, bytes, page-aligned
+ * @offset: offset in the region in bytes, page-aligned
  * @size: bytes, page-aligned
  *
  * Context: may sleep.
@@ -311,7 +310,7 @@ void mshare_free_empty(struct mshare_region *region, u64 offset, u64 size)
 	unsigned long next;
 	pud_t *pud;
 
-	/* Nothing depends on it when the caller is being killed. */
+	/* A killed task skips the work, since no caller depends on it. */
 	if (mmap_read_lock_killable(region->host))
 		return;
 	for (; address < end; address = next) {
@@ -402,8 +401,8 @@ static bool is_attached(struct mshare_region *region)
 }
 
 /*
- * With region->lock held nobody attaches by mmap(2), and by fork(2) only a
- * process whose parent is attached.
+ * region->lock keeps mmap(2) from attaching a process. fork(2) attaches only a
+ * child whose parent is attached.
  */
 static void prune_locked(struct mshare_region *region)
 {
@@ -434,11 +433,12 @@ void mshare_prune_work(struct work_struct *work)
 }
 
 /**
- * mshare_prune - free what page tables hold nothing if nobody is attached
+ * mshare_prune - have empty page tables freed if no process is attached
  * @region: the region
  *
- * Looks at them only if something has changed since it did so last: what is
- * taken away from a page table is flushed. Soon, and not before this returns.
+ * Queues work that frees the tables soon after. Does nothing if since the last
+ * pruning there was no flush, which follows each removal of an entry, and the
+ * size of the tables has not changed.
  *
  * Context: any.
  */
