@@ -8,10 +8,10 @@
  * long as its name, an open file or a window does.
  *
  * Anonymous memory of regions comes from a tmpfs that each mount has to
- * itself. That is where size= is enforced and what statfs(2) reports.
+ * itself. This tmpfs enforces size= and keeps the counts for statfs(2).
  *
- * Regions can be named, and changed by anyone the file mode allows; read()
- * tells { start, size }, see struct mshare_info.
+ * Regions can have names, and the file mode says which users may change them.
+ * read() returns { start, size }, see struct mshare_info.
  */
 #include <linux/fs.h>
 #include <linux/mman.h>
@@ -49,10 +49,10 @@ static ssize_t msharefs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /*
- * The first mmap() of an empty region by a writer: its length is the region's
- * size, and the region is filled with anonymous shared memory. Pages are
- * charged as they are used, as for a file on tmpfs: the size is rounded to
- * units and says little about what is needed.
+ * The first mmap() of an empty region by a writer: its length becomes the size
+ * of the region, and the region is filled with anonymous shared memory. Pages
+ * are charged when they are used, as for a file on tmpfs, because the size is
+ * rounded to units and says little about the memory that will be used.
  */
 static int msharefs_setup_plain(struct file *file, struct mshare_region *region,
 				struct vm_area_struct *vma)
@@ -107,7 +107,7 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	/* Not in a region, which a file system stacked on this one may try. */
+	/* A stacked file system may try to map a region into a region. */
 	if (mm_is_mshare_host(vma->vm_mm))
 		return -EINVAL;
 	if (!IS_ALIGNED(vma->vm_start | vma->vm_end |
@@ -116,7 +116,7 @@ static int msharefs_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (mshare_region_lock(region))
 		return -EINTR;
-	/* All that can fail before the region is changed. */
+	/* Attaching can fail, so attach before the region is changed. */
 	attachment = mshare_attach(region, vma->vm_mm);
 	if (IS_ERR(attachment)) {
 		err = PTR_ERR(attachment);
@@ -142,10 +142,10 @@ unlock:
 }
 
 /*
- * A free range of whole units, where the architecture would place any mapping:
- * at @hint, or in a hole that is larger by nearly a unit. Next to other windows,
- * in the little space that a 32-bit process has, one without that may fit
- * exactly.
+ * Find a free range of whole units where the architecture would place any
+ * mapping: at @hint, or in a hole that is larger by nearly a unit, so that the
+ * range can be aligned. The small address space of a 32-bit process may have no
+ * such hole, but a hole of exactly @len next to other windows may be aligned.
  */
 static unsigned long find_unit_area(unsigned long hint, unsigned long len,
 				    unsigned long flags)
@@ -177,7 +177,7 @@ static unsigned long msharefs_get_unmapped_area(struct file *file,
 		return -EINVAL;
 	if (flags & MAP_FIXED)
 		return IS_ALIGNED(addr, MSHARE_UNIT) ? addr : -EINVAL;
-	/* Units do not fit where it points. */
+	/* MAP_32BIT leaves no room for a unit. */
 	if (flags & MAP_32BIT)
 		return -EINVAL;
 	if (len > TASK_SIZE - MSHARE_UNIT)
@@ -185,7 +185,7 @@ static unsigned long msharefs_get_unmapped_area(struct file *file,
 	return find_unit_area(addr, len, flags);
 }
 
-/* Whether a process has a window on what is beyond @size. */
+/* Whether a process has a window that extends beyond @size. */
 static bool windows_beyond(struct inode *inode, u64 size)
 {
 	struct address_space *mapping = inode->i_mapping;
@@ -257,8 +257,8 @@ static int msharefs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 }
 
 /*
- * msync(2) of a window, and fsync(2) of a region: the files that are mapped
- * there are to be synced. @last is the last byte.
+ * msync(2) of a window, and fsync(2) of a region: sync the files that are
+ * mapped in the range. @last is the last byte.
  */
 static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
 			  int datasync)
@@ -279,7 +279,7 @@ static int msharefs_fsync(struct file *file, loff_t start, loff_t last,
 		ret = vfs_fsync_range(object.file, object.from, object.to - 1,
 				      datasync);
 		fput(object.file);
-		/* All are tried. Some know no fsync(2), which is all right. */
+		/* Try all files. A file without fsync(2) is no error. */
 		if (!err && ret != -EINVAL)
 			err = ret;
 	}

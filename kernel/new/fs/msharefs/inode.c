@@ -2,8 +2,8 @@
 /*
  * msharefs inodes: regions, directories, and mshare_info
  *
- * An inode that is a region holds a reference for it, as each attached process
- * does: the region lives as long as its name, an open file or a window.
+ * The inode of a region holds a reference to the region, as each attached
+ * process does: the region lives as long as its name, an open file or a window.
  */
 #include <linux/fs.h>
 #include <linux/pagemap.h>
@@ -27,7 +27,7 @@ static const struct file_operations msharefs_info_operations = {
 	.llseek			= generic_file_llseek,
 };
 
-/* Not even root: it would only confuse those who read it. */
+/* Refused even for root, since a change would only confuse readers. */
 static int msharefs_info_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 				 struct iattr *attr)
 {
@@ -41,14 +41,14 @@ static const struct inode_operations msharefs_info_inode_operations = {
 
 /**
  * msharefs_is_info - whether an inode is that of mshare_info
- * @inode: of a mount of msharefs
+ * @inode: inode of an msharefs mount
  */
 bool msharefs_is_info(struct inode *inode)
 {
 	return inode->i_fop == &msharefs_info_operations;
 }
 
-/* The one file of a mount that is no region: the unit, for programs to read. */
+/* Make the only file that is not a region: programs read the unit from it. */
 int msharefs_make_info(struct super_block *sb)
 {
 	struct dentry *dentry;
@@ -122,7 +122,7 @@ static struct msharefs_file *new_file(struct super_block *sb, unsigned int ino)
 	return info;
 }
 
-/* NULL is a directory's. */
+/* @info is NULL for a directory. */
 static void free_file(struct msharefs_file *info)
 {
 	if (!info)
@@ -131,7 +131,7 @@ static void free_file(struct msharefs_file *info)
 	kfree(info);
 }
 
-/* A directory or a region that is not yet in a directory. */
+/* Make a directory or a region that has no name yet. */
 struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 				 umode_t mode)
 {
@@ -157,7 +157,7 @@ struct inode *msharefs_new_inode(struct super_block *sb, struct inode *dir,
 	if (!inode)
 		goto free_file;
 
-	/* From here on msharefs_evict_inode() undoes it all. */
+	/* From here on msharefs_evict_inode() undoes everything. */
 	inode->i_private = info;
 	inode->i_ino = ino;
 	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);

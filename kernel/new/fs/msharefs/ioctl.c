@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * msharefs ioctl(2): what is mapped in a region
+ * msharefs ioctl(2): the mappings of a region
  *
- * Rights: what changes a region needs its file open for writing. What may be
- * mapped, and how it may be protected, is what mmap(2) and mprotect(2) allow
- * for the object's file. See include/uapi/linux/msharefs.h for arguments and
+ * Rights: a command that changes a region needs its file open for writing. An
+ * object may be mapped and protected as mmap(2) and mprotect(2) allow for the
+ * object's file. See include/uapi/linux/msharefs.h for arguments and
  * Documentation/filesystems/msharefs.rst for errors.
  */
 #include <linux/file.h>
@@ -27,8 +27,8 @@
 			 MSHAREFS_HUGE)
 
 /*
- * A range that is within the region now is for as long as something is mapped
- * there: what is mapped keeps the region from shrinking.
+ * The size is read without a lock. If the region shrinks afterwards, the range
+ * has no mapping, because mappings keep the region from shrinking.
  */
 static int check_range(struct mshare_region *region, u64 offset, u64 size)
 {
@@ -61,7 +61,7 @@ static int check_create(const struct mshare_create *arg)
 		return -EINVAL;
 	if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
-	/* There is no looking for a free place. */
+	/* Mappings are not placed automatically. */
 	if (!(arg->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
 		return -EINVAL;
 	if (arg->flags & MSHAREFS_HUGE && !(arg->flags & MAP_HUGETLB))
@@ -71,7 +71,7 @@ static int check_create(const struct mshare_create *arg)
 	return 0;
 }
 
-/* Whole huge pages only, and not so large that they would replace a link. */
+/* Whole huge pages only. A page of a unit or more would replace the link. */
 static int check_huge(const struct mshare_create *arg, struct hstate *h)
 {
 	u64 offset = arg->flags & MAP_ANONYMOUS ? 0 : arg->offset;
@@ -95,7 +95,7 @@ static struct file *anonymous_object(struct inode *inode,
 		err = check_huge(arg, hstate_sizelog(log));
 		if (err)
 			return ERR_PTR(err);
-		/* Reserved when it is mapped. */
+		/* Huge pages are reserved when the file is mapped. */
 		return hugetlb_file_setup(HUGETLB_ANON_FILE, arg->size,
 					  VM_NORESERVE, HUGETLB_ANONHUGE_INODE,
 					  log);
@@ -111,7 +111,7 @@ static int check_object(struct file *object, const struct mshare_create *arg)
 {
 	if (object->f_op == &msharefs_file_operations)
 		return -EINVAL;
-	/* Devices, and what only looks like a file. */
+	/* Devices, pipes and other special files. */
 	if (!S_ISREG(file_inode(object)->i_mode))
 		return -ENODEV;
 	if (is_file_hugepages(object))
@@ -161,7 +161,7 @@ static int create_mapping(struct inode *inode, struct file *object,
 		return err;
 	if (mshare_region_lock(region))
 		return -EINTR;
-	/* It may have shrunk meanwhile. */
+	/* The region may have shrunk meanwhile. */
 	err = check_range(region, arg->region_offset, arg->size);
 	if (!err)
 		err = mshare_map(region, &args);
@@ -190,7 +190,7 @@ static int ioctl_create(struct inode *inode, void *data)
 	/* The mapping has its own reference. */
 	fput(object);
 
-	/* As with mmap(2), it is mapped, whatever becomes of this. */
+	/* As with mmap(2), the mapping stays if populating it fails. */
 	if (!err && arg->flags & (MAP_POPULATE | MAP_LOCKED))
 		mshare_populate(region, arg->region_offset, arg->size);
 	return err;
@@ -296,7 +296,7 @@ static u32 mapping_kind(const struct mshare_object *object)
 static void describe_mapping(const struct mshare_object *object,
 			     struct mshare_mapping *arg)
 {
-	/* Of the file as it was opened, as in /proc/PID/maps. */
+	/* The inode of the file as it was opened, as in /proc/PID/maps. */
 	const struct inode *inode = file_user_inode(object->file);
 
 	arg->offset = object->offset;
@@ -358,7 +358,7 @@ static const struct msharefs_command *find_command(unsigned int cmd)
 	return NULL;
 }
 
-/* Kernel memory that this takes is the region's, like the memory itself. */
+/* Kernel memory is charged to the region, like the memory itself. */
 static int run_command(const struct msharefs_command *command,
 		       struct inode *inode, void *data)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* msharefs: declarations that its files share. */
+/* msharefs: declarations shared by its source files. */
 #ifndef _FS_MSHAREFS_H
 #define _FS_MSHAREFS_H
 
@@ -10,12 +10,12 @@
 #include "../../mm/mshare/engine.h"
 
 /**
- * struct msharefs_sb_info - what belongs to a mount
+ * struct msharefs_sb_info - private data of a mount
  * @memory: the tmpfs behind anonymous mappings
  * @limit: counts page tables of regions as blocks of @memory
  * @lock: protects @free_inodes and @max_inodes
  * @max_inodes: nr_inodes=, 0 for no limit
- * @free_inodes: how many of them are left
+ * @free_inodes: number of inodes left of @max_inodes
  * @uid: uid= of the root directory
  * @gid: gid= of the root directory
  * @mode: mode= of the root directory
@@ -38,7 +38,7 @@ static inline struct msharefs_sb_info *sb_info(struct super_block *sb)
 
 /**
  * struct msharefs_file - i_private of an inode that is a region
- * @region: with a reference
+ * @region: the region, with a reference
  * @start: address of the first window ever made, 0 before. Changed with the
  *	region locked
  */

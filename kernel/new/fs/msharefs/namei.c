@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * msharefs names: directories and what is in them
+ * msharefs names: directories and their entries
  *
- * Names pin their inodes, as in ramfs: there is no disk to read them from.
+ * Names pin their inodes, as in ramfs, since no disk holds the inodes.
  */
 #include <linux/fs.h>
 
@@ -18,7 +18,7 @@ static int msharefs_make(struct inode *dir, struct dentry *dentry, umode_t mode)
 		inc_nlink(dir);
 	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
 	d_instantiate(dentry, inode);
-	/* Pinned until it is unlinked: there is nothing to read it from. */
+	/* Pin the dentry until it is unlinked, since no disk holds the name. */
 	dget(dentry);
 	return 0;
 }
@@ -55,8 +55,8 @@ static int msharefs_link(struct dentry *old, struct inode *dir,
 	if (msharefs_is_info(d_inode(old)))
 		return -EPERM;
 	/*
-	 * A name pins memory, too: each counts as an inode. The first name of
-	 * an unnamed file is the inode's own.
+	 * A name pins memory, too, so each name counts as an inode. The first
+	 * name of an unnamed file is already counted with the inode.
 	 */
 	err = d_inode(old)->i_nlink ? msharefs_reserve_inode(dir->i_sb) : 0;
 	if (err)

@@ -3,8 +3,8 @@
  * msharefs superblock: mount options, limits, statfs
  *
  * Anonymous memory of the regions of a mount comes from a tmpfs that the mount
- * has to itself. It enforces size= and counts what statfs(2) reports, page
- * tables of the regions included.
+ * has to itself. The tmpfs enforces size= and keeps the counts for statfs(2),
+ * page tables of the regions included.
  */
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -20,8 +20,8 @@
 #include "msharefs.h"
 
 /*
- * A region costs up to 12 KiB before anything is in it: an mm_struct and a
- * page directory. By default all of them together get a twentieth of memory.
+ * An empty region costs up to 12 KiB, for an mm_struct and a page directory. By
+ * default all regions of a mount together may use a twentieth of memory.
  */
 #define MSHAREFS_INODE_PAGES	64
 
@@ -43,7 +43,7 @@ struct msharefs_options {
 	umode_t mode;
 };
 
-/* See struct mshare_limit: size= is for memory and page tables together. */
+/* See struct mshare_limit: size= bounds memory and page tables together. */
 static int charge_memory(struct mshare_limit *limit, long pages, bool reader)
 {
 	struct msharefs_sb_info *sbi =
@@ -52,7 +52,7 @@ static int charge_memory(struct mshare_limit *limit, long pages, bool reader)
 	return shmem_charge_sb(sbi->memory->mnt_sb, pages, reader);
 }
 
-/* What the tmpfs behind the mount says of blocks. */
+/* statfs(2) of the tmpfs behind the mount, for the number of blocks. */
 static int memory_statfs(struct msharefs_sb_info *sbi, struct kstatfs *buf)
 {
 	struct path memory = {
@@ -127,7 +127,7 @@ static struct vfsmount *mount_memory(struct fs_context *fc, const char *size)
 	if (IS_ERR(mem_fc))
 		return ERR_CAST(mem_fc);
 
-	/* Inodes of tmpfs are not what msharefs counts. */
+	/* msharefs counts its own inodes, not those of the tmpfs. */
 	err = vfs_parse_fs_string(mem_fc, "nr_inodes", "0", 1);
 	if (!err && size) {
 		err = vfs_parse_fs_string(mem_fc, "size", size, strlen(size));
@@ -141,16 +141,16 @@ static struct vfsmount *mount_memory(struct fs_context *fc, const char *size)
 	/* As for other anonymous shared memory, shmem_enabled decides. */
 	shmem_inherit_huge(mnt->mnt_sb);
 	/*
-	 * And security modules that go by names have no say: what is mapped is
-	 * a file that nobody can open, in a file system that nobody can mount.
+	 * Exempt the tmpfs from path-based security modules, because no user
+	 * can open its files or mount it.
 	 */
 	mnt->mnt_sb->s_flags |= SB_NOUSER;
 	return mnt;
 }
 
 /*
- * Let tmpfs judge a new size=: it is refused when more than that is in use.
- * No more than its ->reconfigure() is wanted, so not reconfigure_super().
+ * Let tmpfs check a new size=, which it refuses if more is in use. Only its
+ * ->reconfigure() is needed, so reconfigure_super() is not called.
  */
 static int resize_memory(struct fs_context *fc, struct vfsmount *memory,
 			 const char *size)
@@ -177,7 +177,7 @@ static int resize_inodes(struct msharefs_sb_info *sbi, unsigned long max)
 
 	spin_lock(&sbi->lock);
 	used = sbi->max_inodes - sbi->free_inodes;
-	/* What exists has not been counted while there was no limit. */
+	/* Inodes are counted only with a limit, so it cannot come or go. */
 	if (!sbi->max_inodes != !max || (max && max < used)) {
 		err = -EINVAL;
 	} else {
@@ -230,7 +230,7 @@ static int msharefs_fill_super(struct super_block *sb, struct fs_context *fc)
 		return err;
 	}
 
-	/* From here on msharefs_kill_sb() undoes it all. */
+	/* From here on msharefs_kill_sb() undoes everything. */
 	sb->s_fs_info = sbi;
 	sb->s_maxbytes = MSHARE_MAX_SIZE;
 	sb->s_blocksize = PAGE_SIZE;
@@ -298,7 +298,7 @@ static int msharefs_parse_param(struct fs_context *fc,
 		opts->seen_inodes = true;
 		break;
 	case OPT_SIZE:
-		/* tmpfs says what it thinks of it. */
+		/* tmpfs checks the value. */
 		kfree(opts->size);
 		opts->size = param->string;
 		param->string = NULL;

@@ -13,12 +13,12 @@
 #define MSHAREFS_MAGIC		0x4d534852
 
 /**
- * struct mshare_info - what read(2) of a region file returns
+ * struct mshare_info - result of read(2) on a region file
  * @start: address of the first window ever made of the region, 0 before that
- * @size: size of the region in bytes, 0 while it has none
+ * @size: size of the region in bytes, 0 until the size is set
  *
  * A read at offset 0 needs a buffer of at least sizeof(struct mshare_info)
- * bytes, else it fails with EINVAL.
+ * bytes, otherwise it fails with EINVAL.
  */
 struct mshare_info {
 	__u64 start;
@@ -27,23 +27,24 @@ struct mshare_info {
 
 /*
  * ioctl(2) on a region file. Offsets and sizes are bytes and multiples of the
- * page size. Everything that is called flags and not explained has to be 0.
+ * page size. Fields named flags have to be 0 unless described otherwise.
  *
- * What changes a region needs a file that is open for writing, else EBADF.
+ * A command that changes a region needs a file that is open for writing,
+ * otherwise it fails with EBADF.
  */
 
 /**
  * struct mshare_create - argument of MSHAREFS_CREATE_MAPPING
- * @region_offset: where in the region
- * @size: how much
- * @offset: where in the object; not used with MAP_ANONYMOUS
+ * @region_offset: start of the mapping in the region
+ * @size: size of the mapping
+ * @offset: offset in the object; not used with MAP_ANONYMOUS
  * @prot: PROT_READ, PROT_WRITE, PROT_EXEC, PROT_NONE, as for mmap(2)
  * @flags: MAP_SHARED, or MAP_SHARED_VALIDATE, and one of MAP_FIXED and
  *	MAP_FIXED_NOREPLACE; MAP_ANONYMOUS, MAP_HUGETLB and its sizes,
  *	MAP_NORESERVE, MAP_POPULATE, MAP_LOCKED, MAP_SYNC as for mmap(2)
  * @fd: the object; not used with MAP_ANONYMOUS
- * @padding: not looked at: the proposals that this comes from had the struct
- *	without a name for these four bytes, and programs do not set them
+ * @padding: ignored, because earlier proposals of this struct had no name for
+ *	these four bytes, and programs do not set them
  */
 struct mshare_create {
 	__u64 region_offset;
@@ -57,8 +58,8 @@ struct mshare_create {
 
 /**
  * struct mshare_unmap - argument of MSHAREFS_UNMAP
- * @region_offset: from where in the region
- * @size: how much; what of it is not mapped is left alone
+ * @region_offset: start of the range in the region
+ * @size: size of the range; holes in the range are ignored
  */
 struct mshare_unmap {
 	__u64 region_offset;
@@ -67,8 +68,8 @@ struct mshare_unmap {
 
 /**
  * struct mshare_protect - argument of MSHAREFS_PROTECT
- * @region_offset: from where in the region
- * @size: how much
+ * @region_offset: start of the range in the region
+ * @size: size of the range
  * @prot: PROT_READ, PROT_WRITE, PROT_EXEC, PROT_NONE, as for mprotect(2)
  * @flags: 0
  */
@@ -81,8 +82,8 @@ struct mshare_protect {
 
 /**
  * struct mshare_advise - argument of MSHAREFS_ADVISE
- * @region_offset: from where in the region
- * @size: how much
+ * @region_offset: start of the range in the region
+ * @size: size of the range
  * @advice: MADV_*, as for madvise(2)
  * @flags: 0
  */
@@ -102,8 +103,8 @@ struct mshare_advise {
 
 /**
  * struct mshare_lock - argument of MSHAREFS_LOCK
- * @region_offset: from where in the region
- * @size: how much
+ * @region_offset: start of the range in the region
+ * @size: size of the range
  * @op: MSHAREFS_LOCK_ON or MSHAREFS_LOCK_OFF
  * @flags: MSHAREFS_LOCK_ONFAULT, with MSHAREFS_LOCK_ON only
  */
@@ -116,15 +117,16 @@ struct mshare_lock {
 
 /**
  * struct mshare_stat - result of MSHAREFS_STAT
- * @size: of the region, in bytes
- * @mappings: how many
- * @windows: how many, of all processes
- * @processes: how many have windows
+ * @size: size of the region in bytes
+ * @mappings: number of mappings
+ * @windows: number of windows of all processes
+ * @processes: number of processes with windows
  * @resident: bytes of memory that the page tables of the region map, without
- *	persistent memory (DAX), which no counter of the kernel has
+ *	persistent memory (DAX), since the kernel does not count it
  * @page_tables: bytes of page tables of the region
  * @locked: bytes in locked mappings
- * @links: how many entries of processes point at page tables of the region
+ * @links: number of page table entries of processes that point at page tables
+ *	of the region
  * @faults: page faults handled for windows since the region was created
  * @flushes: TLB flushes of the attached processes since then
  * @reserved: 0
@@ -152,18 +154,18 @@ struct mshare_stat {
 
 /**
  * struct mshare_mapping - argument and result of MSHAREFS_NEXT_MAPPING
- * @offset: in: where to start looking. Out: where the mapping starts in the
- *	region, which may be before that if it extends beyond
- * @size: out: its size
- * @object_offset: out: where in the object it starts
+ * @offset: in: offset in the region at which the search starts. Out: start of
+ *	the mapping, which is lower if the mapping extends across that offset
+ * @size: out: size of the mapping
+ * @object_offset: out: offset in the object at which the mapping starts
  * @inode: out: inode number of the object
  * @prot: out: PROT_*
- * @max_prot: out: what MSHAREFS_PROTECT can give
- * @flags: out: MAP_SHARED; MAP_LOCKED, MAP_HUGETLB if it is; MAP_ANONYMOUS
- *	with MSHAREFS_KIND_ANON
+ * @max_prot: out: the PROT_* that MSHAREFS_PROTECT allows
+ * @flags: out: MAP_SHARED; MAP_LOCKED and MAP_HUGETLB if they apply;
+ *	MAP_ANONYMOUS with MSHAREFS_KIND_ANON
  * @kind: out: MSHAREFS_KIND_*
- * @dev_major: out: device that the object is on
- * @dev_minor: out: device that the object is on
+ * @dev_major: out: major number of the object's device
+ * @dev_minor: out: minor number of the object's device
  * @page_shift: out: log2 of the size of a page of the object; transparent huge
  *	pages do not count
  * @reserved: 0, in and out
