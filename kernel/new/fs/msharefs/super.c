@@ -165,7 +165,7 @@ static int resize_memory(struct fs_context *fc, struct vfsmount *memory,
 	if (!err)
 		err = mem_fc->ops->reconfigure(mem_fc);
 	if (err)
-		errorfc(fc, "Bad value for 'size', or more than that in use");
+		errorfc(fc, "Bad value for 'size', or more memory in use");
 	put_fs_context(mem_fc);
 	return err;
 }
@@ -197,7 +197,7 @@ static int msharefs_reconfigure(struct fs_context *fc)
 	if (opts->seen_inodes) {
 		err = resize_inodes(sbi, opts->max_inodes);
 		if (err)
-			return invalfc(fc, "Cannot change 'nr_inodes' to that");
+			return invalfc(fc, "Bad value for 'nr_inodes', or more in use");
 	}
 	if (opts->size)
 		err = resize_memory(fc, sbi->memory, opts->size);

@@ -56,7 +56,7 @@ static struct mshare_attachment *get_attachment(struct mshare_region *region,
 
 void mshare_tell_exclusive(void)
 {
-	pr_info_ratelimited("mshare: %s[%d]: windows of msharefs, and KVM or another MMU notifier, exclude each other in a process\n",
+	pr_info_ratelimited("mshare: %s[%d]: a process cannot have both msharefs windows and an MMU notifier, such as KVM\n",
 			    current->comm, task_pid_nr(current));
 }
 
