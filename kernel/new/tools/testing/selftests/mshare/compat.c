@@ -4,7 +4,7 @@
  * what comes of it is what a caller of 64 bits gets and sees.
  */
 #include "mshare_test.h"
-#include "container.h"
+#include "lib_container.h"
 #include "compat.h"
 
 /* Beyond what 32 bits can say. */

@@ -2,11 +2,11 @@
 /*
  * Files on persistent memory, mapped without a page cache: 2 MiB at once where
  * file and mapping are aligned. What they have in common with other objects is
- * in objects.c.
+ * in object_kinds.c.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "objects.h"
+#include "lib_container.h"
+#include "lib_objects.h"
 
 #define SIZE	(8 * HUGE)
 

@@ -11,9 +11,9 @@
  */
 #include <malloc.h>
 #include "mshare_test.h"
-#include "container.h"
-#include "cgroup.h"
-#include "io.h"
+#include "lib_container.h"
+#include "lib_cgroup.h"
+#include "lib_io.h"
 #include <linux/memfd.h>
 #include <sys/rseq.h>
 #include "fuzz.h"

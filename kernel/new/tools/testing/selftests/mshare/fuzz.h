@@ -17,7 +17,7 @@
 #define MSHARE_FUZZ_H
 
 #include <pthread.h>
-#include "region.h"
+#include "lib_region.h"
 
 /* Down. */
 #define ALIGN(x, a)	((x) / (a) * (a))

@@ -2,7 +2,7 @@
 /* The fuzzer's processes: they fork, execute, exit, and kill each other. */
 #include <linux/kvm.h>
 #include <sys/swap.h>
-#include "cgroup.h"
+#include "lib_cgroup.h"
 #include "fuzz.h"
 
 #define MAX_CHILDREN	3	/* of a thread at a time, with theirs */

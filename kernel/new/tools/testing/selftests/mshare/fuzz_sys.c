@@ -3,7 +3,7 @@
 #include <linux/futex.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
-#include "io.h"
+#include "lib_io.h"
 #include "fuzz.h"
 
 /* The kernel was asked to write @n bytes of what byte_for() said, and did. */

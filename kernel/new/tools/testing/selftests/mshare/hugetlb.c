@@ -2,11 +2,11 @@
 /*
  * Huge pages of hugetlb in a region: whole pages only, reserved when they are
  * mapped, one entry in the page of the region that links point at. What they
- * have in common with other objects is in objects.c.
+ * have in common with other objects is in object_kinds.c.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "objects.h"
+#include "lib_container.h"
+#include "lib_objects.h"
 
 #define POOL	16L
 #define HANON	(ANON | MAP_HUGETLB)

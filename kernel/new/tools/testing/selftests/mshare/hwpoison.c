@@ -5,10 +5,10 @@
  * early are told at once; nobody else is.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "objects.h"
-#include "frames.h"
-#include "poison.h"
+#include "lib_container.h"
+#include "lib_objects.h"
+#include "lib_pfn.h"
+#include "lib_hwpoison.h"
 
 #define NPAGES	16UL
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory cgroups, see cgroup.h. */
-#include "cgroup.h"
+/* Memory cgroups, see lib_cgroup.h. */
+#include "lib_cgroup.h"
 
 /* Makes cgroup @name; -errno. */
 int cg_create(const char *name)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Ways into and out of memory, see io.h. */
-#include "io.h"
+/* Ways into and out of memory, see lib_io.h. */
+#include "lib_io.h"
 
 /*
  * A block device for O_DIRECT: the one that MSHARE_DISK names, which is

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Functions for what is mapped into a region, see region.h. */
-#include "region.h"
+/* Functions for what is mapped into a region, see lib_region.h. */
+#include "lib_region.h"
 
 int region_ioctl(int fd, unsigned long cmd, const void *arg)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Processes that look at one word all the time, see watch.h. */
-#include "region.h"
-#include "watch.h"
+/* Processes that look at one word all the time, see lib_watch.h. */
+#include "lib_region.h"
+#include "lib_watch.h"
 
 struct watch *watch_new(uint64_t is)
 {

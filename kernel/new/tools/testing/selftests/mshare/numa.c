@@ -4,9 +4,9 @@
  * the mapped objects, and are everybody's, as for other shared memory.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "objects.h"
-#include "smaps.h"
+#include "lib_container.h"
+#include "lib_objects.h"
+#include "lib_smaps.h"
 #include <linux/mempolicy.h>
 
 #define NPAGES	16UL

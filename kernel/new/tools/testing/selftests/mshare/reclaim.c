@@ -4,11 +4,11 @@
  * attached, and what that costs does not depend on how many they are.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "cgroup.h"
-#include "crowd.h"
-#include "frames.h"
-#include "users.h"
+#include "lib_container.h"
+#include "lib_cgroup.h"
+#include "lib_attached.h"
+#include "lib_pfn.h"
+#include "lib_writers.h"
 
 #define NPAGES	2048UL
 #define SIZE	(NPAGES * PAGE)

@@ -5,9 +5,9 @@
  * entry of a huge page is in the page that the links point at.
  */
 #include "mshare_test.h"
-#include "container.h"
-#include "thp.h"
-#include "users.h"
+#include "lib_container.h"
+#include "lib_thp.h"
+#include "lib_writers.h"
 
 #define NHUGE		4UL
 #define SIZE		(NHUGE * HUGE)
