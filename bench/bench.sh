@@ -9,12 +9,15 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-out=$top/build/bench/results
 clients=1500
 
 me=bench
 # shellcheck source=scripts/lib.sh
 . "$top/scripts/lib.sh"
+# shellcheck source=scripts/supported.sh
+. "$top/scripts/supported.sh"
+read_supported
+out=$top/build/bench/results/$series
 
 while [ $# -gt 0 ]; do
 	case $1 in

@@ -1,20 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034,SC2154
-# What the scripts beside it share. Expects $top and $me.
+# What the scripts beside it share. Expects $top and $me, and reads which kernel it
+# is about.
 # shellcheck source=scripts/lib.sh
 . "$top/scripts/lib.sh"
-
-# read_supported: series, tested, package and patches of the base kernel.
-read_supported() {
-	series='' tested='' package=''
-	while read -r series tested package; do
-		case $series in ''|'#'*) continue ;; esac
-		break
-	done <"$top/SUPPORTED"
-	[ -n "$package" ] || die "SUPPORTED names no kernel"
-	patches=$top/kernel/patches/$series
-	tarball=${MSHARE_KERNEL_TARBALL:-/usr/src/$package.tar.xz}
-}
+# shellcheck source=scripts/supported.sh
+. "$top/scripts/supported.sh"
+read_supported
 
 # list_hooks: the file names in the series, in order.
 list_hooks() {

@@ -6,8 +6,8 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 me=deb die_status=2
-# shellcheck source=scripts/lib.sh
-. scripts/lib.sh
+# shellcheck source=packaging/lib.sh
+. packaging/lib.sh
 # shellcheck source=scripts/packages.sh
 . scripts/packages.sh
 
@@ -75,7 +75,7 @@ test)
 	need_packages vm userland deb deb-test
 	[ -z "$kernel" ] || {
 		need_packages kernel
-		[ -f build/kernel/release/arch/x86/boot/bzImage ] || kernel/build release
+		[ -f "$kernels/release/arch/x86/boot/bzImage" ] || kernel/build release
 	}
 	exec tests/packages.sh ${flavour:+"$flavour"} ${kernel:+"$kernel"}
 	;;

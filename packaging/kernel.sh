@@ -3,13 +3,12 @@
 #
 # packaging/kernel.sh FLAVOUR: Debian packages of a kernel with mshare, in
 # build/deb: linux-image-VERSION-mshare-FLAVOUR, and its headers. The source is
-# Debian's with our series, in a tree of its own (build/deb/kernel/src); the
-# configuration is Debian's for that flavour with packaging/kconfig on top.
+# Debian's with our series, in a tree of its own (build/deb/kernel/SERIES/src);
+# the configuration is Debian's for that flavour with packaging/kconfig on top.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=$top/build/deb
-build=$out/kernel
 jobs=${MSHARE_JOBS:-$(nproc)}
 me=deb
 
@@ -17,6 +16,7 @@ me=deb
 . "$top/scripts/progress.sh"
 # shellcheck source=packaging/lib.sh
 . "$top/packaging/lib.sh"
+build=$out/kernel/$series
 
 flavour=${1:-}
 case $flavour in
@@ -105,7 +105,7 @@ fi
 [ "$n" -lt "$estimate" ] && [ -f "$obj/build.steps" ] || echo "$n" >"$obj/build.steps"
 
 # linux-libc-dev, which comes with it, would replace that of the distribution.
-rm -f "$out"/linux-*-mshare-"$flavour"_*.deb "$build"/linux-libc-dev_*.deb
+rm -f "$out"/linux-*-"$series".*-mshare-"$flavour"_*.deb "$build"/linux-libc-dev_*.deb
 for p in linux-image linux-headers; do
 	deb=$build/$p-${release}_${revision}_amd64.deb
 	[ -f "$deb" ] || die "kernel $flavour: $(basename "$deb") was not made, see $log"

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh disable=SC2034,SC2154
-# What the scripts beside it share. Expects $top, $flavour and $me.
+# What the scripts beside it share. Expects $top, $flavour and $me, and reads which
+# kernel it is about.
 # shellcheck source=scripts/lib.sh
 . "$top/scripts/lib.sh"
+# shellcheck source=scripts/supported.sh
+. "$top/scripts/supported.sh"
+read_supported
 
-# Of the kernel that SUPPORTED names first: linux-source-6.12.
-source_package=$(awk '$1 !~ /^#/ && NF == 3 { print $3; exit }' "$top/SUPPORTED")
-config_package=linux-config-${source_package#linux-source-}
+# The packages of a source and of Debian's configurations: linux-source-6.12,
+# linux-config-6.12.
+source_package=$package
+config_package=linux-config-${package#linux-source-}
 
 userland_packages='libmshare1 libmshare-dev libmshare-preload mshare'
 

@@ -7,11 +7,11 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-build=$top/build/kernel
-src=$build/src
 me=lint
 # shellcheck source=kernel/lib.sh
 . "$top/kernel/lib.sh"
+build=$kernels
+src=$build/src
 cd "$top"
 
 quick=no
@@ -44,7 +44,7 @@ files() {
 	done
 }
 
-"$top/kernel/apply" "$build"
+"$top/kernel/apply"
 
 # The identifier of each file is one that LICENSES has the text of.
 files | while read -r f; do

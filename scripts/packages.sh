@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
-# need_packages VERB...: install the Debian packages that these verbs of run need.
+# shellcheck shell=sh disable=SC2154
+# need_packages VERB...: install the Debian packages that these verbs of run need,
+# for the kernel that read_supported has chosen (scripts/supported.sh).
 
 packages_of() {
 	case $1 in
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
-		patch perl cpio kmod xz-utils ccache linux-source-6.12 ;;
+		patch perl cpio kmod xz-utils ccache
+		echo "$package" ;;
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
 		binutils libcmocka-dev libc6-dev-i386 apparmor zsh ;;
@@ -14,7 +16,7 @@ packages_of() {
 		echo php8.2-fpm php8.2-opcache libfcgi-bin fio stress-ng python3 util-linux ;;
 	userland) echo gcc libc6-dev make pkgconf libjson-c-dev ;;
 	deb)	echo debhelper dpkg-dev fakeroot lintian libjson-c-dev ;;
-	deb-kernel) echo debhelper linux-config-6.12 rsync ;;
+	deb-kernel) echo debhelper rsync "$package" "linux-config-${package#linux-source-}" ;;
 	deb-test) echo mmdebstrap e2fsprogs util-linux xz-utils ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
 	series)	echo git perl ;;
@@ -22,11 +24,10 @@ packages_of() {
 	esac
 }
 
-# The kernel that SUPPORTED was tested with, where the archive still has it.
+# The version that the series was tested with, where the archive still has it.
 with_version() {
 	case $1 in
 	linux-source-*)
-		tested=$(awk -v p="$1" '$3 == p { print $2; exit }' SUPPORTED)
 		exact=$(apt-cache madison "$1" 2>/dev/null |
 			awk -v v="$tested" 'index($3, v "-") == 1 { print $3; exit }')
 		echo "$1${exact:+=$exact}"

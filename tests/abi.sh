@@ -7,8 +7,14 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-src=$top/build/kernel/src
-obj=$top/build/kernel/headers
+me=abi
+# shellcheck source=scripts/lib.sh
+. "$top/scripts/lib.sh"
+# shellcheck source=scripts/supported.sh
+. "$top/scripts/supported.sh"
+read_supported
+src=$kernels/src
+obj=$kernels/headers
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
@@ -41,7 +47,7 @@ compile() {
 }
 
 # Nobody changes the source meanwhile.
-exec 9>"$top/build/kernel/lock"
+exec 9>"$kernels/lock"
 flock -s 9
 status=0
 make -s -C "$src" O="$obj" headers >"$out/said" 2>&1 9>&- || status=$?

@@ -8,6 +8,7 @@ set -u
 dir=$1
 shift
 here=${0%/*}
+userland=$PWD/build/userland
 before=/run/mshare-leaks
 
 # On a tmpfs: both have their page before anything is counted.
@@ -41,8 +42,8 @@ for spec; do
 	case $suite in
 	seed004) set -- "$here/seed004/test.sh" "$dir" ;;
 	example) set -- "$here/example.sh" "$dir" ;;
-	postgres|pgmemory|php|sysv|posixshm|fio) set -- "$here/apps/$suite.sh" "$dir/../userland" ;;
-	lib|preload|tool) set -- "$here/$suite/guest.sh" "$dir/../userland" ;;
+	postgres|pgmemory|php|sysv|posixshm|fio) set -- "$here/apps/$suite.sh" "$userland" ;;
+	lib|preload|tool) set -- "$here/$suite/guest.sh" "$userland" ;;
 	*) set -- "$dir/$suite" ;;
 	esac
 	status=0

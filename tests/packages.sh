@@ -17,7 +17,7 @@ me=deb die_status=2
 # ------------------------------------------------------------- what is tested
 which=${1:-}
 image_package() {
-	find "$out" -maxdepth 1 -name "linux-image-*-mshare-${1}_*_amd64.deb" 2>/dev/null | sort | tail -n 1
+	find "$out" -maxdepth 1 -name "linux-image-$series.*-mshare-${1}_*_amd64.deb" 2>/dev/null | sort | tail -n 1
 }
 if [ "$which" != vm ]; then
 	kernel_deb=
@@ -25,7 +25,7 @@ if [ "$which" != vm ]; then
 		[ -n "$kernel_deb" ] || kernel_deb=$(image_package "$flavour")
 	done
 	[ -n "$kernel_deb" ] ||
-		die "test: no kernel package in build/deb: ./run deb kernel --flavour ${which:-cloud-amd64}"
+		die "test: no package of Linux $series in build/deb: ./run deb kernel --flavour ${which:-cloud-amd64}"
 fi
 # Before tap.sh, which has a trap: what fails here is no result of a test.
 packaging/userland.sh >/dev/null || exit 2
@@ -150,7 +150,7 @@ find_boot() {
 check kernel_of_debian find_boot '*[0-9]-cloud-amd64' without
 if [ "$which" = vm ]; then
 	# It has what is needed for the disk built in.
-	cp build/kernel/release/arch/x86/boot/bzImage "$work/vmlinuz-with"
+	cp "$kernels/release/arch/x86/boot/bzImage" "$work/vmlinuz-with"
 else
 	check kernel_of_ours find_boot '*-mshare-*' with
 fi

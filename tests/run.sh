@@ -25,6 +25,9 @@ usage() {
 me=test die_status=2
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
+# shellcheck source=scripts/supported.sh
+. scripts/supported.sh
+read_supported
 
 tier=smoke flavours='' la57='' only='' build=yes
 while [ $# -gt 0 ]; do
@@ -101,11 +104,12 @@ if [ "$build" = yes ]; then
 	echo "# kernels:$need"
 	# shellcheck disable=SC2086 # several words
 	[ -z "$need" ] || kernel/build $need
-	[ -n "$need" ] || kernel/apply "$top/build/kernel"
+	[ -n "$need" ] || kernel/apply
 fi
-kselftest=$top/build/kernel/src/tools/testing/selftests
+kselftest=$kernels/src/tools/testing/selftests
 [ -f "$kselftest/lib.mk" ] || die "no kernel source (./run kernel)"
-bin=$top/build/selftests
+# The harness, and the tests of mm, are those of this kernel.
+bin=$kernels/selftests
 src=$bin/src
 mkdir -p "$src/mshare" "$src/include/linux"
 ln -sf "$kselftest/lib.mk" "$kselftest/kselftest.h" "$kselftest/kselftest_harness.h" "$src/"
@@ -251,10 +255,10 @@ mm_programs() {
 
 build_mm() {
 	echo "# building the kernel's mm selftests"
-	make -s -C build/kernel/src O="$top/build/kernel/release" headers >"$logs/mm-build.log" 2>&1 &&
+	make -s -C "$kernels/src" O="$kernels/release" headers >"$logs/mm-build.log" 2>&1 &&
 	for program in $(mm_programs); do
 		make -s -C "$kselftest/mm" OUTPUT="$bin/mm" "$bin/mm/$program" \
-			KHDR_INCLUDES="-isystem $top/build/kernel/release/usr/include" \
+			KHDR_INCLUDES="-isystem $kernels/release/usr/include" \
 			>>"$logs/mm-build.log" 2>&1 || return 1
 	done
 }

@@ -43,6 +43,9 @@ usage() {
 me=vm die_status=125
 # shellcheck source=scripts/lib.sh
 . "$top/scripts/lib.sh"
+# shellcheck source=scripts/supported.sh
+. "$top/scripts/supported.sh"
+read_supported
 
 flavour=release mem='' cpus=4 append='' icount=no accel=tcg swap='' disk='' pmem=''
 numa=1 out='' timeout='' log='' allow='' leaks=no build=yes env='' qemu_args=''
@@ -121,11 +124,11 @@ check_options() {
 
 # ------------------------------------------------------- what the machine boots
 find_kernel() {
-	image=$top/build/kernel/$flavour/arch/x86/boot/bzImage
+	image=$kernels/$flavour/arch/x86/boot/bzImage
 	if [ "$build" = yes ]; then
 		"$top/kernel/build" "$flavour" >&2 || exit 125
 	fi
-	[ -f "$image" ] || die "no kernel of flavour $flavour (./run kernel $flavour)"
+	[ -f "$image" ] || die "no kernel $flavour of Linux $series (./run kernel $flavour)"
 }
 
 make_initramfs() {
@@ -186,7 +189,7 @@ choose_shell() {
 	size=$(stty size 2>/dev/null) && rows=${size% *} columns=${size#* }
 	shell=/bin/sh
 	[ ! -x /bin/bash ] || shell=/bin/bash
-	echo "vm: $flavour, end it with exit" >&2
+	echo "vm: Linux $series, $flavour, end it with exit" >&2
 }
 
 # write_program PROGRAM ARGS: write the script that vm/guest reads.
