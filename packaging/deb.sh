@@ -24,6 +24,7 @@ usage() {
 	                  "cloud-amd64" for virtual machines; test: of what is built,
 	                  the smaller by default
 	  --kernel vm     test: with the kernel of ./run vm instead of a packaged one
+	  --series S      the kernel of this row of SUPPORTED, by default the first
 
 	The packages are in build/deb; docs/packages.md tells how to install them.
 	END
@@ -59,6 +60,15 @@ part=${part:-all}
 [ -z "$flavour" ] || [ "$part" != userland ] || die "--flavour is for kernels"
 [ -z "$flavour" ] || [ -z "$kernel" ] || die "--flavour or --kernel, not both"
 
+# What is missing is said before an hour is spent on something else.
+[ "$part" = userland ] || need_patches
+[ -z "$kernel" ] || need_kernel
+case $part in
+kernel|all)
+	need_kernel
+	need_config_package
+	;;
+esac
 case $part in
 userland|all)
 	need_packages userland deb

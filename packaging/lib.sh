@@ -24,9 +24,16 @@ mshare_version() {
 	sed -n 's/^#define MSHARE_VERSION[[:space:]]*"\(.*\)"/\1/p' "$top/lib/mshare.h"
 }
 
+# need_config_package: there is one for the series.
+need_config_package() {
+	[ "$package" != - ] ||
+		die "kernel: Debian has no Linux $series, and so no configuration for it"
+}
+
 # check_config_package: Debian's configuration of the flavour, of the version
 # that the source has. Sets config.
 check_config_package() {
+	need_config_package
 	have=$(installed_version "$config_package") ||
 		die "kernel: $config_package is not installed (apt-get install $config_package)"
 	source=$(installed_version "$source_package") ||

@@ -7,7 +7,7 @@ packages_of() {
 	case $1 in
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
 		patch perl cpio kmod xz-utils ccache
-		echo "$package" ;;
+		! from_package || echo "$package" ;;
 	vm)	echo qemu-system-x86 busybox-static cpio ;;
 	test)	echo gcc g++ libc6-dev make rsync libcap-dev libnuma-dev e2fsprogs \
 		binutils libcmocka-dev libc6-dev-i386 apparmor zsh ;;

@@ -25,7 +25,7 @@ if [ "$which" != vm ]; then
 		[ -n "$kernel_deb" ] || kernel_deb=$(image_package "$flavour")
 	done
 	[ -n "$kernel_deb" ] ||
-		die "test: no package of Linux $series in build/deb: ./run deb kernel --flavour ${which:-cloud-amd64}"
+		die "test: no package of Linux $series in build/deb: ./run deb kernel --series $series --flavour ${which:-cloud-amd64}"
 fi
 # Before tap.sh, which has a trap: what fails here is no result of a test.
 packaging/userland.sh >/dev/null || exit 2

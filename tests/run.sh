@@ -18,6 +18,7 @@ usage() {
 	                suites that need a machine with two nodes
 	  --suite S     only this suite; several are allowed ("mm": the kernel's
 	                own tests, with mshare and without)
+	  --series S    the kernels of this row of SUPPORTED, by default the first
 	  --no-build    take the kernels as they are
 	END
 }
@@ -107,7 +108,7 @@ if [ "$build" = yes ]; then
 	[ -n "$need" ] || kernel/apply
 fi
 kselftest=$kernels/src/tools/testing/selftests
-[ -f "$kselftest/lib.mk" ] || die "no kernel source (./run kernel)"
+[ -f "$kselftest/lib.mk" ] || die "no source of Linux $series (./run kernel --series $series)"
 # The harness, and the tests of mm, are those of this kernel.
 bin=$kernels/selftests
 src=$bin/src

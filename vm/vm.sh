@@ -18,6 +18,7 @@ usage() {
 	host's files as its own (its changes vanish). Without PROGRAM: a shell.
 
 	  --flavour F     release (default), debug, kcsan, or off (no mshare)
+	  --series S      the kernel of this row of SUPPORTED, by default the first
 	  --mem SIZE      memory, default 1G (debug, kcsan: 2G)
 	  --cpus N        processors, default 4
 	  --append ARGS   more kernel arguments, for example la57=off
@@ -128,7 +129,7 @@ find_kernel() {
 	if [ "$build" = yes ]; then
 		"$top/kernel/build" "$flavour" >&2 || exit 125
 	fi
-	[ -f "$image" ] || die "no kernel $flavour of Linux $series (./run kernel $flavour)"
+	[ -f "$image" ] || die "no kernel $flavour of Linux $series (./run kernel --series $series $flavour)"
 }
 
 make_initramfs() {
