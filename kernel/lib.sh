@@ -8,6 +8,26 @@
 . "$top/scripts/supported.sh"
 read_supported
 
+# version_of DIR: the version of the kernel source in DIR.
+version_of() {
+	awk '
+		$1 == "VERSION" && $2 == "=" { v = $3 }
+		$1 == "PATCHLEVEL" && $2 == "=" { p = $3 }
+		$1 == "SUBLEVEL" && $2 == "=" { s = $3 }
+		v != "" && p != "" && s != "" { print v "." p "." s; exit }
+	' "$1/Makefile"
+}
+
+# check_version DIR: sets version to that of DIR, and dies if it is of another
+# series.
+check_version() {
+	version=$(version_of "$1")
+	case $version in
+	$series.*) ;;
+	*) die "$tarball has Linux $version, and not $series" ;;
+	esac
+}
+
 # list_hooks: the file names in the series, in order.
 list_hooks() {
 	[ ! -f "$patches/series" ] ||
