@@ -28,6 +28,14 @@ check_version() {
 	esac
 }
 
+# config_files FLAVOUR: what its configuration is made of. A later file overrides
+# an earlier one; the last one, of the series alone, is for options that another
+# kernel does not have.
+config_files() {
+	echo "$top/kernel/config/base $top/kernel/config/$1"
+	[ ! -f "$top/kernel/config/$series" ] || echo "$top/kernel/config/$series"
+}
+
 # list_hooks: the file names in the series, in order.
 list_hooks() {
 	[ ! -f "$patches/series" ] ||
