@@ -229,7 +229,7 @@ static __always_inline vm_fault_t fault_charged(struct region_fault fault)
 	ret = fault_host(fault);
 	refused = charge_end(&charge);
 	trace_mshare_fault(fault.region->id, fault.address - MSHARE_HOST_BASE,
-			   fault.flags, ret);
+			   fault.flags, (__force unsigned int)ret);
 	if (unlikely(refused) && ret & VM_FAULT_OOM)
 		ret |= FAULT_REFUSED;
 	return ret;

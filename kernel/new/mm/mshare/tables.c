@@ -262,9 +262,9 @@ static void take_empty(struct table_batch *batch, pmd_t *pmd,
 		spin_unlock(pml);
 		return;
 	}
+	/* Locks are split (Kconfig): it is another one. */
 	ptl = pte_lockptr(host, pmd);
-	if (ptl != pml)
-		spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
+	spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
 	if (pte_page_empty(pmd)) {
 		pmd_clear(pmd);
 		pmdp_get_lockless_sync();
@@ -274,8 +274,7 @@ static void take_empty(struct table_batch *batch, pmd_t *pmd,
 		batch->end = address + PMD_SIZE;
 		batch->table[batch->nr - 1] = pmd_pgtable(table);
 	}
-	if (ptl != pml)
-		spin_unlock(ptl);
+	spin_unlock(ptl);
 	spin_unlock(pml);
 
 	if (batch->nr == TABLE_BATCH)
