@@ -19,7 +19,7 @@ packages_of() {
 	deb-kernel) echo debhelper rsync "$package" "linux-config-${package#linux-source-}" ;;
 	deb-test) echo mmdebstrap e2fsprogs util-linux xz-utils ;;
 	demo|bench) echo gcc libc6-dev make gnuplot-nox ;;
-	series)	echo git perl ;;
+	series)	echo git perl sparse ;;
 	lint)	echo git perl shellcheck sparse coccinelle ;;
 	esac
 }
