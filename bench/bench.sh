@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench/bench.sh [--series S] [--out DIR] [PART...]: measure what mshare costs and
+# bench/bench.sh [--out DIR] [PART...]: measure what mshare costs and
 # saves, and print the tables of the README. Parts: clients, window, protect,
 # pageout, writeback, unrelated, scale, and report, which prints what was measured
 # before. Default: all.
-# --series S: with the kernels of this row of SUPPORTED, by default the first.
+# The kernels are those of ./run bench --series S, by default the first of SUPPORTED.
 # docs/measuring.md says what each number means.
 set -eu
 
