@@ -135,7 +135,7 @@ struct mshare_region {
 	spinlock_t charge_lock;	/* limit, charged, reserved */
 	long charged;
 	long reserved;
-	struct work_struct prune_work;
+	struct delayed_work prune_work;
 	long pruned_flushes;
 	unsigned long pruned_tables;
 	atomic64_t generation;

@@ -113,7 +113,7 @@ struct mshare_region *mshare_region_create(u64 id,
 	mutex_init(&region->lock);
 	spin_lock_init(&region->charge_lock);
 	region->limit = limit;
-	INIT_WORK(&region->prune_work, mshare_prune_work);
+	INIT_DELAYED_WORK(&region->prune_work, mshare_prune_work);
 	spin_lock_init(&region->attach_lock);
 
 	region->faults = alloc_percpu_gfp(unsigned long, GFP_KERNEL_ACCOUNT);
@@ -167,7 +167,7 @@ static void destroy_region(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
 
-	cancel_work_sync(&region->prune_work);
+	cancel_delayed_work_sync(&region->prune_work);
 	VM_WARN_ON_ONCE(region->processes || region->windows);
 	VM_WARN_ON_ONCE(atomic_read(&host->mm_users) != 1);
 

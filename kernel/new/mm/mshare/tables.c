@@ -28,6 +28,13 @@
  *   be in the table through a link that it read before the link was cleared.
  *   The tables go through the mmu_gather because it waits for code that runs
  *   with interrupts off.
+ *
+ * A worker frees all that is empty once no process is attached. Users of the
+ * region decide how long its locks are held: a fault can wait for a file system
+ * under the mmap_lock. The worker therefore waits for no lock of the region, and
+ * comes back later instead, since the workqueue serves the whole system. It looks
+ * for empty PTE tables, of which there can be millions, before it takes the rmap
+ * locks, because other processes that map the same files wait for those.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -46,6 +53,9 @@
 
 /* Number of PTE tables for each flush. */
 #define TABLE_BATCH		32
+
+/* When to try again to free tables of a region whose locks are taken. */
+#define PRUNE_DELAY		HZ
 
 static long mapping_pages(long mappings)
 {
@@ -293,6 +303,22 @@ static void take_empty_of_pmd_page(struct table_batch *batch, pud_t *pud,
 	}
 }
 
+/* Context: mmap_lock of @host held. */
+static void free_empty_range(struct mm_struct *host, unsigned long address,
+			     unsigned long end)
+{
+	struct table_batch batch = { .host = host };
+	unsigned long next;
+	pud_t *pud;
+
+	for (; address < end; address = next) {
+		pud = mshare_find_pud(host, address, end, &next);
+		if (pud && !pud_none(pudp_get(pud)))
+			take_empty_of_pmd_page(&batch, pud, address, next);
+	}
+	flush_batch(&batch);
+}
+
 /**
  * mshare_free_empty - free the empty PTE tables of a range
  * @region: the region
@@ -305,19 +331,11 @@ void mshare_free_empty(struct mshare_region *region, u64 offset, u64 size)
 {
 	unsigned long address = MSHARE_HOST_BASE + (offset & PMD_MASK);
 	unsigned long end = MSHARE_HOST_BASE + offset + size;
-	struct table_batch batch = { .host = region->host };
-	unsigned long next;
-	pud_t *pud;
 
 	/* A killed task skips the work, since no caller depends on it. */
 	if (mmap_read_lock_killable(region->host))
 		return;
-	for (; address < end; address = next) {
-		pud = mshare_find_pud(region->host, address, end, &next);
-		if (pud && !pud_none(pudp_get(pud)))
-			take_empty_of_pmd_page(&batch, pud, address, next);
-	}
-	flush_batch(&batch);
+	free_empty_range(region->host, address, end);
 	mmap_read_unlock(region->host);
 	mshare_settle(region, 0);
 }
@@ -367,10 +385,25 @@ static void prune_p4d(struct mmu_gather *tlb, unsigned long address)
 	mm_dec_nr_puds(tlb->mm);
 }
 
+/* Whether a PMD table is empty. A PUD table becomes empty with its last one. */
+static bool any_pmd_page_empty(struct mm_struct *host, unsigned long address,
+			       unsigned long end)
+{
+	unsigned long next;
+	pud_t *pud;
+
+	for (; address < end; address = next) {
+		pud = mshare_find_pud(host, address, end, &next);
+		if (pud && !pud_none(pudp_get(pud)) && pmd_page_empty(pud))
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
 static void prune_range(struct mm_struct *host, unsigned long address,
 			unsigned long end)
 {
-	struct table_batch batch = { .host = host };
 	struct mmu_gather tlb;
 	unsigned long next;
 	pud_t *pud;
@@ -378,14 +411,11 @@ static void prune_range(struct mm_struct *host, unsigned long address,
 	tlb_gather_mmu(&tlb, host);
 	for (; address < end; address = next) {
 		pud = mshare_find_pud(host, address, end, &next);
-		if (pud && !pud_none(pudp_get(pud))) {
-			take_empty_of_pmd_page(&batch, pud, address, next);
+		if (pud && !pud_none(pudp_get(pud)))
 			prune_pud(&tlb, pud, address);
-		}
 		if (pud && (next == end || !(next & ~P4D_MASK)))
 			prune_p4d(&tlb, address);
 	}
-	flush_batch(&batch);
 	tlb_finish_mmu(&tlb);
 }
 
@@ -399,36 +429,69 @@ static bool is_attached(struct mshare_region *region)
 	return attached;
 }
 
-/*
- * region->lock keeps mmap(2) from attaching a process. fork(2) attaches only a
- * child whose parent is attached.
- */
-static void prune_locked(struct mshare_region *region)
+/* mmap_write_lock() without waiting. The kernel has no function for this. */
+static bool host_write_trylock(struct mm_struct *host)
+{
+	return down_write_trylock(&host->mmap_lock);
+}
+
+/* Free empty PMD tables and PUD tables. */
+static bool prune_upper(struct mshare_region *region)
 {
 	struct mm_struct *host = region->host;
+	bool done = true;
 
-	if (is_attached(region))
-		return;
-	mmap_write_lock(host);
-	if (!mm_take_all_locks(host)) {
-		prune_range(host, MSHARE_HOST_BASE,
-			    MSHARE_HOST_BASE + MSHARE_MAX_SIZE);
-		mm_drop_all_locks(host);
+	if (!host_write_trylock(host))
+		return false;
+	if (any_pmd_page_empty(host, MSHARE_HOST_BASE, MSHARE_HOST_END)) {
+		done = !mm_take_all_locks(host);
+		if (done) {
+			prune_range(host, MSHARE_HOST_BASE, MSHARE_HOST_END);
+			mm_drop_all_locks(host);
+		}
+	}
+	if (done) {
 		region->pruned_flushes = atomic_long_read(&region->flushes);
 		region->pruned_tables = mm_pgtables_bytes(host);
 	}
 	mmap_write_unlock(host);
+	return done;
+}
+
+/*
+ * region->lock keeps mmap(2) from attaching a process. fork(2) attaches only a
+ * child whose parent is attached. Return whether there is nothing left to do.
+ */
+static bool prune_locked(struct mshare_region *region)
+{
+	struct mm_struct *host = region->host;
+	bool done;
+
+	if (is_attached(region))
+		return true;
+	if (!mmap_read_trylock(host))
+		return false;
+	free_empty_range(host, MSHARE_HOST_BASE, MSHARE_HOST_END);
+	mmap_read_unlock(host);
+	done = prune_upper(region);
 	mshare_settle(region, 0);
+	return done;
 }
 
 void mshare_prune_work(struct work_struct *work)
 {
-	struct mshare_region *region =
-		container_of(work, struct mshare_region, prune_work);
+	struct mshare_region *region = container_of(to_delayed_work(work),
+						    struct mshare_region,
+						    prune_work);
+	bool done = false;
 
-	mutex_lock(&region->lock);
-	prune_locked(region);
-	mutex_unlock(&region->lock);
+	if (mutex_trylock(&region->lock)) {
+		done = prune_locked(region);
+		mutex_unlock(&region->lock);
+	}
+	if (!done)
+		queue_delayed_work(system_unbound_wq, &region->prune_work,
+				   PRUNE_DELAY);
 }
 
 /**
@@ -448,5 +511,5 @@ void mshare_prune(struct mshare_region *region)
 	     atomic_long_read(&region->flushes) &&
 	     READ_ONCE(region->pruned_tables) == mm_pgtables_bytes(region->host)))
 		return;
-	queue_work(system_unbound_wq, &region->prune_work);
+	queue_delayed_work(system_unbound_wq, &region->prune_work, 0);
 }

@@ -10,6 +10,7 @@
  */
 #include "mshare_test.h"
 #include "lib_container.h"
+#include <dirent.h>
 #include <linux/fs.h>
 #include <linux/mempolicy.h>
 #include <poll.h>
@@ -386,6 +387,68 @@ TEST_F_TIMEOUT(killed, accesses, 400)
 			      NR_ACCESSES));
 	kill(other, SIGKILL);
 	EXPECT_EQ(0, gone_within(other, &status, 20));
+	finish(_metadata, self);
+}
+
+/* Number of tasks that have a function on their stack. */
+static int tasks_in(const char *function)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char path[300], text[4096];
+	int n = 0;
+
+	while ((entry = readdir(proc))) {
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stack", entry->d_name);
+		n += read_file(path, text, sizeof(text)) > 0 &&
+		     strstr(text, function);
+	}
+	closedir(proc);
+	return n;
+}
+
+/*
+ * The worker that frees empty page tables serves the whole system: it does not
+ * wait for a lock that a user of the region holds, and frees them later.
+ */
+TEST_F_TIMEOUT(killed, worker, 400)
+{
+	int fd = ms_container(_metadata, MS_DIR "/b", 4 * self->unit);
+	int file = open(TMP "/file", O_RDWR | O_CLOEXEC), status = -1;
+	pid_t pid;
+
+	ASSERT_LE(0, file);
+	for (size_t at = self->unit; at < 4 * self->unit; at += self->unit)
+		ASSERT_EQ(0, region_anon(fd, at, PAGE));
+	ASSERT_EQ(0, region_map(fd, FILE_AT, PAGE, RW, FIXED, file, 0));
+	close(file);
+	pid = child();
+	if (!pid)
+		_exit(-region_advise(fd, FILE_AT, PAGE, MADV_POPULATE_WRITE));
+	ASSERT_TRUE(waits(pid));
+	/* It can be seen that a task waits. */
+	ASSERT_LT(0, tasks_in("msharefs_ioctl"));
+
+	/* Leaves a PMD table in each unit. */
+	for (size_t at = self->unit; at < 4 * self->unit; at += self->unit) {
+		ASSERT_EQ(0, region_advise(fd, at, PAGE, MADV_POPULATE_WRITE));
+		ASSERT_EQ(0, region_advise(fd, at, PAGE, MADV_DONTNEED));
+	}
+	for (int i = 0; i < 30; i++) {
+		ASSERT_EQ(0, tasks_in("mshare_prune"));
+		usleep(100000);
+	}
+	EXPECT_LE(5 * PAGE, region_stat(fd).page_tables);
+
+	thaw(_metadata, self);
+	EXPECT_EQ(0, gone_within(pid, &status, 60));
+	EXPECT_EQ(0, status);
+	/* Those above the page of the file. */
+	EXPECT_EQ(3 * PAGE, tables_settle(fd, 3 * PAGE));
+	close(fd);
+	unlink(MS_DIR "/b");
 	finish(_metadata, self);
 }
 
