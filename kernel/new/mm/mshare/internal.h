@@ -270,6 +270,7 @@ static inline bool mshare_sees_table(struct vm_area_struct *vma,
 
 /* region.c */
 struct mm_struct *mshare_alloc_host(void);
+void mshare_free_scratch(struct mm_struct *scratch);
 struct mshare_region *mshare_region_find(u32 index);
 void mshare_region_get(struct mshare_region *region);
 

@@ -177,7 +177,7 @@ static int try_object(struct mshare_region *region,
 	      check_mapped(vma_lookup(scratch, MSHARE_HOST_BASE));
 	mmap_write_unlock(scratch);
 	RCU_INIT_POINTER(scratch->mshare_region, NULL);
-	mmput(scratch);
+	mshare_free_scratch(scratch);
 	return err;
 }
 

@@ -92,6 +92,21 @@ static void free_host_tables(struct mm_struct *host)
 }
 
 /**
+ * mshare_free_scratch - free an mm from mshare_alloc_host() that has no region
+ * @scratch: the mm
+ *
+ * A driver's mmap method that fails may leave page tables without a VMA, which
+ * exit_mmap() does not free.
+ */
+void mshare_free_scratch(struct mm_struct *scratch)
+{
+	mmgrab(scratch);
+	mmput(scratch);
+	free_host_tables(scratch);
+	mmdrop(scratch);
+}
+
+/**
  * mshare_region_create - make an empty region
  * @id: identifies the region in trace events
  * @limit: bounds page tables and mappings; stays until the region is destroyed
