@@ -332,6 +332,9 @@ unsigned long __mshare_oom_pages(struct mm_struct *mm)
 	return pages;
 }
 
+/* The report can be made with interrupts off, and users make many regions. */
+#define SHOWN_REGIONS	8192UL
+
 /**
  * mshare_show_mem - report the memory of regions, for the OOM report
  *
@@ -347,7 +350,8 @@ void mshare_show_mem(void)
 
 	rcu_read_lock();
 	xa_for_each(&regions, index, region) {
-		count++;
+		if (++count > SHOWN_REGIONS)
+			break;
 		unused += !READ_ONCE(region->processes);
 		resident += resident_pages(region);
 		tables += table_pages(region);
@@ -356,6 +360,10 @@ void mshare_show_mem(void)
 			largest = region;
 	}
 	if (largest) {
+		if (count > SHOWN_REGIONS)
+			pr_warn("mshare: more than %lu regions, of which:\n",
+				SHOWN_REGIONS);
+		count = min(count, SHOWN_REGIONS);
 		pr_warn("mshare: %lu regions, %lu without a process: %lukB mapped, %lukB page tables\n",
 			count, unused, resident << (PAGE_SHIFT - 10),
 			tables << (PAGE_SHIFT - 10));
