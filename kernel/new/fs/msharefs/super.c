@@ -20,8 +20,9 @@
 #include "msharefs.h"
 
 /*
- * An empty region costs up to 12 KiB, for an mm_struct and a page directory. By
- * default all regions of a mount together may use a twentieth of memory.
+ * An empty region costs up to 12 KiB, for an mm_struct and a page directory, and
+ * 40 bytes for each possible CPU. By default all regions of a mount together may
+ * use a twentieth of memory, or a tenth with some hundred CPUs.
  */
 #define MSHAREFS_INODE_PAGES	64
 

@@ -5,7 +5,8 @@
  * The code behind madvise(2) gives most advice to the VMAs of the host mm. The
  * exceptions are cases in which that code takes the mmap_lock a second time and
  * the wait cannot be killed, because unrelated users can hold the mmap_lock of
- * a host mm for long.
+ * a host mm for long. MADV_COLLAPSE does so, and is not an exception: its lock
+ * is taken deep in khugepaged.
  */
 #include <linux/fadvise.h>
 #include <linux/file.h>
