@@ -212,7 +212,7 @@ static void begin_process(u8 mm)
 	for (at = 0; at < NR_REGIONS; at++) {
 		if (!(scenario->attached[mm] & BIT(at)))
 			continue;
-		now->mem.list[mm] = now->mem.list[mm] << 2 | (at + 1);
+		now->mem.list[mm] = add_first(now->mem.list[mm], at);
 		now->mem.flag[mm] = 1;
 		now->mem.seen[mm][at] = 1;
 		now->mem.shown[mm][at] = 1;
@@ -241,7 +241,7 @@ static void begin_cpu(struct cpu *cpu, u8 nr)
 	if (!mem->flag[mm])
 		return;
 	mem->noted_mm[nr] = mm;
-	for (list = mem->list[mm]; list; list >>= 2)
+	for (list = mem->list[mm]; list; list = rest(list))
 		mem->noted[nr][mem->noted_nr[nr]++] = attached_to(first(list));
 }
 

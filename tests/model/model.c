@@ -18,9 +18,9 @@
  *	- processes P and Q with PCIDs, so that a CPU keeps what it has cached of
  *	  one while it runs the other; a CPU caches leaves, and links with what is
  *	  below, at any time while it has the process loaded;
- *	- regions X and Y; what clears leaves and flushes; what loads processes, or
- *	  leaves a CPU lazy; mmap(2) and munmap(2) of windows; ordinary flushes of
- *	  a process; and calls of other CPUs.
+ *	- regions X, Y and Z; what clears leaves and flushes; what loads
+ *	  processes, or leaves a CPU lazy; mmap(2) and munmap(2) of windows;
+ *	  ordinary flushes of a process; and calls of other CPUs.
  * Each step of protocol.c is one access. Scripts have a few parts for each CPU,
  * see below.
  *

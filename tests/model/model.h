@@ -19,9 +19,9 @@ typedef uint8_t u8;
 
 /* What a CPU can have loaded, or say so: the first two are processes. */
 enum { P, Q, NR_PROCESSES, INIT = NR_PROCESSES, SWITCHING, NOTHING };
-enum { X, Y, NR_REGIONS };
+enum { X, Y, Z, NR_REGIONS };
 /* A process is attached to X once, or again when it has been detached. */
-enum { TO_X, TO_Y, TO_X_AGAIN, NR_ATTACHMENTS };
+enum { TO_X, TO_Y, TO_Z, TO_X_AGAIN, NR_ATTACHMENTS };
 /* Leaves: two of region X, one of Y, and one that is process P's own. */
 enum {
 	LEAF_A, LEAF_B, LEAF_C, LEAF_OWN, NR_LEAVES,
@@ -29,7 +29,7 @@ enum {
 	SECOND_A = NR_LEAVES, SECOND_B, NR_CACHED
 };
 
-enum { LINK_X, LINK_Y, SECOND_LINK, NR_LINKS };
+enum { LINK_X, LINK_Y, LINK_Z, SECOND_LINK, NR_LINKS };
 
 #define BIT(n)		(1U << (n))
 #define LOADED_ANY	255
@@ -41,12 +41,12 @@ static inline u8 region_of(u8 leaf)
 
 static inline u8 attached_to(u8 attachment)
 {
-	return attachment == TO_Y ? Y : X;
+	return attachment == TO_X_AGAIN ? X : attachment;
 }
 
 static inline u8 linked_to(u8 link)
 {
-	return link == LINK_Y ? Y : X;
+	return link == SECOND_LINK ? X : link;
 }
 
 /* What may have been cached of leaves. */
@@ -59,12 +59,12 @@ static inline u8 cached(u8 leaves)
  * struct memory - what all CPUs see, or will once a store has been drained
  * @leaf: 1: the old translation, 0: cleared
  * @table: 1: the entry that refers to the page table of these leaves
- * @link: of a process to a region: X, Y, and X by a second window
+ * @link: of a process to each region, and to X by a second window
  * @generation: of a region
  * @tlb_gen: of a process
  * @flag: MM_CONTEXT_MSHARE of a process
  * @cpumask: of a process
- * @list: the attachments of a process, from the head: 2 bits each, + 1
+ * @list: the attachments of a process, see first()
  * @seen: of an attachment, as are @step, @lock, and
  * @shown: windows that the process has told of, 1 and 2
  * @loaded_mm: of a CPU, as are
@@ -336,10 +336,26 @@ static inline u8 id(const struct cpu *cpu)
 	return cpu - now->cpu;
 }
 
-/* Of a list, see struct memory: the attachment at its head. */
+/*
+ * A list of attachments is a number. Each digit is an attachment + 1, and the
+ * lowest one is the head.
+ */
+#define LIST_BASE	(NR_ATTACHMENTS + 1)
+_Static_assert(LIST_BASE * LIST_BASE * LIST_BASE <= 256, "no room for three");
+
 static inline u8 first(u8 list)
 {
-	return (list & 3) - 1;
+	return list % LIST_BASE - 1;
+}
+
+static inline u8 rest(u8 list)
+{
+	return list / LIST_BASE;
+}
+
+static inline u8 add_first(u8 list, u8 attachment)
+{
+	return list * LIST_BASE + attachment + 1;
 }
 
 #endif /* MODEL_H */

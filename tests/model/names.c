@@ -10,25 +10,16 @@ static const char *const leaves[] = {
 
 static const char *const mms[] = { "P", "Q", "init", "SWITCHING", "nothing" };
 
-static const char *const regions[] = { "X", "Y" };
+static const char *const regions[] = { "X", "Y", "Z" };
 
-static const char *const links[] = { "X", "Y", "X by 2" };
+static const char *const links[] = { "X", "Y", "Z", "X by 2" };
 
-static const char *const attachments[] = { "X", "Y", "X again" };
+static const char *const attachments[] = { "X", "Y", "Z", "X again" };
 
 static const char *const digits[] = { "0", "1", "2" };
 
 static const char *const calls[] = {
 	"done", "note", "flush", "flush all", "flush the process"
-};
-
-static const char *const lists[] = {
-	[0] = "empty", [TO_X + 1] = "X", [TO_Y + 1] = "Y",
-	[TO_X_AGAIN + 1] = "X again",
-	[(TO_X + 1) << 2 | (TO_Y + 1)] = "Y, X",
-	[(TO_Y + 1) << 2 | (TO_X + 1)] = "X, Y",
-	[(TO_Y + 1) << 2 | (TO_X_AGAIN + 1)] = "X again, Y",
-	[(TO_X_AGAIN + 1) << 2 | (TO_Y + 1)] = "Y, X again",
 };
 
 #define NAMES(var, many, outer, inner, values)				\
@@ -52,7 +43,7 @@ static const struct {
 	NAMES(tlb_gen, 1, mms, NULL, NULL),
 	NAMES(flag, 1, mms, NULL, NULL),
 	NAMES(cpumask, 1, mms, NULL, NULL),
-	NAMES(list, 1, mms, NULL, lists),
+	NAMES(list, 1, mms, NULL, NULL),
 	NAMES(seen, NR_ATTACHMENTS, mms, attachments, NULL),
 	NAMES(step, NR_ATTACHMENTS, mms, attachments, NULL),
 	NAMES(lock, NR_ATTACHMENTS, mms, attachments, NULL),
@@ -89,6 +80,19 @@ const char *name_of(size_t var)
 	return name;
 }
 
+static const char *name_of_list(u8 list)
+{
+	static char text[40];
+	int len = 0;
+
+	if (!list)
+		return "empty";
+	for (; list; list = rest(list))
+		len += snprintf(text + len, sizeof(text) - len, "%s%s",
+				len ? ", " : "", attachments[first(list)]);
+	return text;
+}
+
 const char *value_of(size_t var, u8 value)
 {
 	static char number[4];
@@ -96,6 +100,8 @@ const char *value_of(size_t var, u8 value)
 
 	if (vars[i].values)
 		return vars[i].values[value];
+	if (vars[i].start == VAR(list))
+		return name_of_list(value);
 	if (value == LOADED_ANY)
 		return "ANY";
 	snprintf(number, sizeof(number), "%u", value);

@@ -153,16 +153,18 @@ static const struct op *op_of(const struct cpu *cpu)
 	return op->what == ANYTHING ? &choices[cpu->chosen - 1] : op;
 }
 
-/* ---------------------------------------- lists, see struct memory */
+/* -------------------------------------------- lists, see first() */
 
 static u8 without(u8 list, u8 attachment)
 {
-	return first(list) == attachment ? list >> 2 : list & 3;
+	if (first(list) == attachment)
+		return rest(list);
+	return add_first(without(rest(list), attachment), first(list));
 }
 
 static u8 find_by_index(u8 list, u8 region)
 {
-	for (; list; list >>= 2)
+	for (; list; list = rest(list))
 		if (attached_to(first(list)) == region)
 			return first(list);
 	return NR_ATTACHMENTS;
@@ -192,7 +194,7 @@ static void mshare_catch_up(struct cpu *cpu, u8 mm)
 	if (control(NO_CATCH_UP))
 		goto out;
 	LOAD(f->list, list[mm]);
-	for (; f->list; f->list >>= 2) {
+	for (; f->list; f->list = rest(f->list)) {
 		f->at = first(f->list);
 		LOAD(f->generation, generation[attached_to(f->at)]);
 		LOAD(f->seen, seen[mm][f->at]);
@@ -246,7 +248,7 @@ static void note_regions(struct cpu *cpu, u8 mm)
 	STORE(noted_nr[id(cpu)], LOADED_ANY);
 	STORE(noted_mm[id(cpu)], mm);
 	LOAD(f->list, list[mm]);
-	for (; f->list; f->list >>= 2, f->nr++)
+	for (; f->list; f->list = rest(f->list), f->nr++)
 		STORE(noted[id(cpu)][f->nr], attached_to(first(f->list)));
 	STORE(noted_nr[id(cpu)], f->nr);
 	FINISH;
@@ -650,7 +652,7 @@ static void attach(struct cpu *cpu, u8 mm, u8 at)
 	BEGIN(cpu->attach);
 	LOAD(f->generation, generation[attached_to(at)]);
 	STORE(seen[mm][at], f->generation);
-	STORE(list[mm], OWN(list[mm]) << 2 | (at + 1));
+	STORE(list[mm], add_first(OWN(list[mm]), at));
 	if (control(LATE_NOTES))
 		CALL(set_link(cpu, mm, attached_to(at)));
 	CALL(attached(cpu, mm));
