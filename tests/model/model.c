@@ -205,15 +205,42 @@ static const struct scenario scenarios[] = { {
 	.cpus = 2, .loaded = { INIT, P }, .attached = { BIT(X), BIT(Y) },
 	.script = { { FREES(X) },
 		    { DOES_ANYTHING, DOES_ANYTHING, DOES_ANYTHING } },
+	.strict = true,
 }, {
 	.name = "freed_tables_lazy",
 	.cpus = 2, .loaded = { INIT, P }, .attached = { BIT(X) },
 	.script = { { FREES(X) }, { GOES_LAZY, LOADS(P), GOES_LAZY } },
+	.strict = true,
 }, {
 	/* Nor may a CPU walk them on its way from P, before it writes CR3. */
 	.name = "freed_tables_switching",
 	.cpus = 2, .loaded = { INIT, P }, .attached = { BIT(X), BIT(Y) },
 	.script = { { FREES(X) }, { LOADS(Q) } },
+	.strict = true,
+}, {
+	/* Nor while it writes its notes anew, before it compares generations. */
+	.name = "freed_tables_attach",
+	.cpus = 2, .loaded = { INIT, P }, .attached = { BIT(X) },
+	.script = { { FREES(X) }, { ATTACHES(P, TO_Y) } },
+	.strict = true,
+}, {
+	.name = "freed_tables_attach_running",
+	.cpus = 3, .loaded = { INIT, P, P }, .attached = { BIT(X) },
+	.script = { { FREES(X) }, { ATTACHES(P, TO_Y) }, { RUNS } },
+	.strict = true,
+}, {
+	/* There are as many notes as before. */
+	.name = "freed_tables_attach_again",
+	.cpus = 2, .loaded = { INIT, P }, .attached = { BIT(X) | BIT(Y) },
+	.script = { { FREES(Y) },
+		    { DETACHES(P, TO_X), ATTACHES(P, TO_X_AGAIN) } },
+	.strict = true,
+}, {
+	/* No interrupt: the region moves from the second note to the first. */
+	.name = "freed_tables_detach_and_lazy",
+	.cpus = 2, .loaded = { INIT, P },
+	.attached = { BIT(X) | BIT(Y) | BIT(Z) },
+	.script = { { FREES(Y) }, { DETACHES(P, TO_Z), GOES_LAZY, LOADS(P) } },
 	.strict = true,
 } };
 
@@ -247,6 +274,12 @@ static const struct {
 	{ "no_lock", "munmap_and_flush", NO_LOCK },
 	{ "lazy_left_out", "freed_tables_lazy", NOT_LAZY },
 	{ "switching_left_out", "freed_tables_switching", NOT_LEAVING },
+	{ "no_sequence", "freed_tables_attach", NO_SEQUENCE },
+	{ "no_sequence_running", "freed_tables_attach_running", NO_SEQUENCE },
+	{ "no_sequence_lazy", "freed_tables_detach_and_lazy", NO_SEQUENCE },
+	/* The number of notes may be the same. */
+	{ "only_number", "freed_tables_attach_again", ONLY_NUMBER },
+	{ "odd_sequence", "freed_tables_attach", ODD_SEQUENCE },
 };
 
 /*

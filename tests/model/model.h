@@ -70,6 +70,7 @@ static inline u8 cached(u8 leaves)
  * @loaded_mm: of a CPU, as are
  * @is_lazy:
  * @noted_mm: struct loaded
+ * @sequence: odd while the other notes are written
  * @noted_nr:
  * @noted:
  * @call: what a CPU wants another one to do; 0 when it is done
@@ -90,6 +91,7 @@ struct memory {
 	u8 loaded_mm[MAX_CPUS];
 	u8 is_lazy[MAX_CPUS];
 	u8 noted_mm[MAX_CPUS];
+	u8 sequence[MAX_CPUS];
 	u8 noted_nr[MAX_CPUS];
 	u8 noted[MAX_CPUS][NR_REGIONS];
 	u8 call[MAX_CPUS][MAX_CPUS];
@@ -137,7 +139,9 @@ struct cpu {
 	struct { u8 pc; } note_attached, handle, enter_lazy, load_mm, clear,
 		set_link, show, unlink_window, detach, open_second,
 		close_second, unmap;
-	struct { u8 pc, cpu, mm, noted, lazy, nr, i, index; } add_loaded;
+	struct {
+		u8 pc, cpu, mm, noted, lazy, sequence, nr, i, index, again;
+	} add_loaded;
 	struct { u8 pc, cpu; } call_cpus;
 	struct { u8 pc, region, leaves, generation, cpus; } flush;
 	struct { u8 pc, generation; } attach;
@@ -225,6 +229,12 @@ enum {
 	LOCK_IRQS_ON		= BIT(17),
 	/* CPUs on their way to another process are left out, too */
 	NOT_LEAVING		= BIT(18),
+	/* notes that change while they are read count as those of any time, */
+	NO_SEQUENCE		= BIT(19),
+	/* if their number is the same, */
+	ONLY_NUMBER		= BIT(20),
+	/* or if they are being changed before and after */
+	ODD_SEQUENCE		= BIT(21),
 };
 
 /**

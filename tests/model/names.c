@@ -51,6 +51,7 @@ static const struct {
 	NAMES(loaded_mm, 1, digits, NULL, mms),
 	NAMES(is_lazy, 1, digits, NULL, NULL),
 	NAMES(noted_mm, 1, digits, NULL, mms),
+	NAMES(sequence, 1, digits, NULL, NULL),
 	NAMES(noted_nr, 1, digits, NULL, NULL),
 	NAMES(noted, NR_REGIONS, digits, digits, regions),
 	NAMES(call, MAX_CPUS, digits, digits, calls),

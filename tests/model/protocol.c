@@ -242,15 +242,31 @@ out:
 
 /* -------------------------------------------- arch/x86/mm/mshare.c */
 
+/* Nothing else looks at the sequence, which makes half as many states more. */
+static bool frees(void)
+{
+	int i, op;
+
+	for (i = 0; i < scenario->cpus; i++)
+		for (op = 0; op < MAX_OPS; op++)
+			if (scenario->script[i][op].what == FREE)
+				return true;
+	return false;
+}
+
 static void note_regions(struct cpu *cpu, u8 mm)
 {
 	BEGIN(cpu->note_regions);
+	if (frees())
+		STORE(sequence[id(cpu)], OWN(sequence[id(cpu)]) + 1);
 	STORE(noted_nr[id(cpu)], LOADED_ANY);
 	STORE(noted_mm[id(cpu)], mm);
 	LOAD(f->list, list[mm]);
 	for (; f->list; f->list = rest(f->list), f->nr++)
 		STORE(noted[id(cpu)][f->nr], attached_to(first(f->list)));
 	STORE(noted_nr[id(cpu)], f->nr);
+	if (frees())
+		STORE(sequence[id(cpu)], OWN(sequence[id(cpu)]) + 1);
 	FINISH;
 }
 
@@ -349,8 +365,17 @@ out:
 	FINISH;
 }
 
+/* read_seqcount_retry(), after raw_seqcount_begin() */
+static bool changed(u8 sequence, u8 again)
+{
+	if (control(NO_SEQUENCE))
+		return false;
+	return sequence != again ||
+	       (sequence & 1 && !control(ODD_SEQUENCE));
+}
+
 /* cpu_runs() of each CPU */
-static void add_loaded(struct cpu *cpu, u8 region, bool lazy_too)
+static void add_loaded(struct cpu *cpu, u8 region, bool freed_tables)
 {
 	BEGIN(cpu->add_loaded);
 	for (f->cpu = 0; f->cpu < scenario->cpus; f->cpu++) {
@@ -362,28 +387,41 @@ static void add_loaded(struct cpu *cpu, u8 region, bool lazy_too)
 			if (f->mm != f->noted)
 				goto other;
 		}
-		if (!lazy_too) {
+		if (!freed_tables) {
 			LOAD(f->lazy, is_lazy[f->cpu]);
 			if (f->lazy)
 				continue;
 		}
+		if (freed_tables)
+			LOAD(f->sequence, sequence[f->cpu]);
 		LOAD(f->nr, noted_nr[f->cpu]);
 		for (f->i = 0; f->nr != LOADED_ANY && f->i < f->nr; f->i++) {
 			LOAD(f->index, noted[f->cpu][f->i]);
 			if (f->index == region)
 				break;
 		}
-		if (f->nr == LOADED_ANY || f->i < f->nr) {
-			cpu->flush.cpus |= BIT(f->cpu);
+		if (f->nr == LOADED_ANY || f->i < f->nr)
+			goto runs;
+		if (!freed_tables)
 			continue;
+		if (control(ONLY_NUMBER)) {
+			LOAD(f->again, noted_nr[f->cpu]);
+			if (f->again != f->nr)
+				goto runs;
+		} else {
+			LOAD(f->again, sequence[f->cpu]);
+			if (changed(f->sequence, f->again))
+				goto runs;
 		}
 other:
 		/* cpu_switches() */
-		if (!lazy_too || control(NOT_LEAVING))
+		if (!freed_tables || control(NOT_LEAVING))
 			continue;
 		LOAD(f->mm, loaded_mm[f->cpu]);
-		if (f->mm == SWITCHING)
-			cpu->flush.cpus |= BIT(f->cpu);
+		if (f->mm != SWITCHING)
+			continue;
+runs:
+		cpu->flush.cpus |= BIT(f->cpu);
 	}
 	FINISH;
 }
@@ -575,7 +613,7 @@ static void flush_returns(struct cpu *cpu, const struct op *op)
 /* mshare_flush() */
 static void flush(struct cpu *cpu, const struct op *op)
 {
-	bool lazy_too = op->what == FREE && !control(NOT_LAZY);
+	bool freed_tables = op->what == FREE && !control(NOT_LAZY);
 
 	BEGIN(cpu->flush);
 	f->region = op->what == FREE ? op->a : region_of(op->a);
@@ -584,11 +622,11 @@ static void flush(struct cpu *cpu, const struct op *op)
 		INCREMENT(f->generation, generation[f->region]);
 	CALL(clear(cpu, op));
 	if (control(EARLY_LOOK))
-		CALL(add_loaded(cpu, f->region, lazy_too));
+		CALL(add_loaded(cpu, f->region, freed_tables));
 	if (!control(EARLY_INCREMENT))
 		INCREMENT(f->generation, generation[f->region]);
 	if (!control(EARLY_LOOK))
-		CALL(add_loaded(cpu, f->region, lazy_too));
+		CALL(add_loaded(cpu, f->region, freed_tables));
 	CALL(call_cpus(cpu, f->cpus, CALL_FLUSH));
 	flush_returns(cpu, op);
 	FINISH;

@@ -29,6 +29,11 @@
  * replaces an older one, and a flush that reads parts of both may miss a region
  * of either.
  *
+ * A CPU that has not compared the generations yet has interrupts off, and may
+ * still walk the page tables of the region. So a flush for page tables that are
+ * about to be freed must not miss it: a CPU whose notes change while this flush
+ * reads them, which a sequence number tells, counts as running the region.
+ *
  * tests/model enumerates the interleavings of two or three CPUs, and the
  * failures when a step of the protocol is left out.
  *

@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
 #include <linux/mshare.h>
+#include <linux/seqlock.h>
 #include <linux/smp.h>
 
 #include <asm/tlbflush.h>
@@ -33,6 +34,7 @@
  * struct loaded - the regions that a CPU may use
  * @mm: the process with these regions. Valid only while cpu_tlbstate.loaded_mm
  *	is the same or LOADED_MM_SWITCHING, because it is never reset
+ * @seq: odd while the other members are written
  * @nr: number of regions that @mm is attached to, or LOADED_ANY
  * @region: indices of the regions
  *
@@ -40,6 +42,7 @@
  */
 struct loaded {
 	struct mm_struct *mm;
+	seqcount_t seq;
 	u32 nr;
 	u32 region[LOADED_REGIONS];
 };
@@ -51,14 +54,17 @@ static_assert(MSHARE_FLUSH_ALL == TLB_FLUSH_ALL);
 
 /*
  * A flush that reads the notes while they are written may find the old number
- * with the new indices. The caller therefore compares the generations of the
- * regions next.
+ * with the new indices, and miss a region that the process stays attached to.
+ * The caller therefore compares the generations of the regions next, with
+ * interrupts off. This is too late if the flush frees page tables, because the
+ * CPU may walk them until then. So such a flush looks at @seq, see cpu_runs().
  */
 static void note_regions(struct mm_struct *mm)
 {
 	struct loaded *loaded = this_cpu_ptr(&loaded_regions);
 	int nr;
 
+	raw_write_seqcount_begin(&loaded->seq);
 	WRITE_ONCE(loaded->nr, LOADED_ANY);
 	/* Before the indices change. */
 	smp_wmb();
@@ -67,6 +73,7 @@ static void note_regions(struct mm_struct *mm)
 	/* All indices before their number. */
 	smp_wmb();
 	WRITE_ONCE(loaded->nr, nr < 0 ? LOADED_ANY : nr);
+	raw_write_seqcount_end(&loaded->seq);
 }
 
 /**
@@ -84,17 +91,10 @@ void arch_mshare_switch(struct mm_struct *mm)
 	mshare_catch_up(mm);
 }
 
-static bool cpu_runs(int cpu, u32 index, bool lazy_too)
+static bool has_noted(const struct loaded *loaded, u32 index)
 {
-	struct mm_struct *mm = READ_ONCE(per_cpu(cpu_tlbstate.loaded_mm, cpu));
-	const struct loaded *loaded = per_cpu_ptr(&loaded_regions, cpu);
-	u32 nr, i;
+	u32 nr = READ_ONCE(loaded->nr), i;
 
-	if (mm != LOADED_MM_SWITCHING && mm != READ_ONCE(loaded->mm))
-		return false;
-	if (!lazy_too && READ_ONCE(per_cpu(cpu_tlbstate_shared.is_lazy, cpu)))
-		return false;
-	nr = READ_ONCE(loaded->nr);
 	if (nr == LOADED_ANY)
 		return true;
 	/* The number before the indices, see note_regions(). */
@@ -103,6 +103,29 @@ static bool cpu_runs(int cpu, u32 index, bool lazy_too)
 		if (READ_ONCE(loaded->region[i]) == index)
 			return true;
 	return false;
+}
+
+/*
+ * If the notes change meanwhile, and page tables are about to be freed, the CPU
+ * counts as running the region: has_noted() may have missed it. The number of
+ * notes does not tell, because it is the same after a detach and an attach.
+ */
+static bool cpu_runs(int cpu, u32 index, bool freed_tables)
+{
+	struct mm_struct *mm = READ_ONCE(per_cpu(cpu_tlbstate.loaded_mm, cpu));
+	const struct loaded *loaded = per_cpu_ptr(&loaded_regions, cpu);
+	bool noted, changed;
+	unsigned int seq;
+
+	if (mm != LOADED_MM_SWITCHING && mm != READ_ONCE(loaded->mm))
+		return false;
+	if (!freed_tables &&
+	    READ_ONCE(per_cpu(cpu_tlbstate_shared.is_lazy, cpu)))
+		return false;
+	seq = raw_seqcount_begin(&loaded->seq);
+	noted = has_noted(loaded, index);
+	changed = read_seqcount_retry(&loaded->seq, seq);
+	return noted || (freed_tables && changed);
 }
 
 /*
