@@ -9,6 +9,7 @@
  * MSHARE_FUZZ_WORKERS (6), MSHARE_FUZZ_FAIL (1; 0: no failing allocations),
  * MSHARE_FUZZ_ONLY: names of operations, separated by commas.
  */
+#include <dirent.h>
 #include <malloc.h>
 #include "mshare_test.h"
 #include "lib_container.h"
@@ -457,16 +458,31 @@ FIXTURE_TEARDOWN(fuzz)
 	EXPECT_EQ(self->dying, cg_dying_settles(self->dying));
 }
 
+/* What all threads of a process wait for; the first one waits for the others. */
+static void tell_stacks(pid_t pid)
+{
+	char path[300], text[2000];
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && (entry = readdir(tasks))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stack", pid,
+			 entry->d_name);
+		if (read_file(path, text, sizeof(text)) > 0)
+			fprintf(stderr, "# task %s\n%s\n", entry->d_name, text);
+	}
+	if (tasks)
+		closedir(tasks);
+}
+
 static void tell_where(struct shared *sh, int id)
 {
-	char path[64], text[2000];
-
 	fprintf(stderr, "# thread %d, process %d: operation %llu, %s\n", id,
 		sh->slot[id].pid, (unsigned long long)sh->slot[id].n,
 		ops[sh->slot[id].op].name);
-	snprintf(path, sizeof(path), "/proc/%d/stack", sh->slot[id].pid);
-	if (read_file(path, text, sizeof(text)) > 0)
-		fprintf(stderr, "%s\n", text);
+	tell_stacks(sh->slot[id].pid);
 }
 
 /* Which thread has not begun an operation for too long; -1: none. */
