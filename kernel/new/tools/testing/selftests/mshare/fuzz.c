@@ -452,6 +452,8 @@ FIXTURE_TEARDOWN(fuzz)
 		if (*self->was[i])
 			write_file(setting[i][0], self->was[i]);
 	}
+	/* Pages of this program, too, that a process of the group has read in. */
+	cg_empty(SMALL);
 	EXPECT_EQ(0, cg_remove(SMALL));
 	/* A page in swap, or on its way there, would hold it. */
 	in_child(cg_swap_again, NULL);
