@@ -80,9 +80,9 @@ void catch_signals(void)
 }
 
 /*
- * The kernel could not write the frame of a signal, because the stack was in
- * swap, or shared with a parent, and the memory cgroup was full. It sends this
- * signal instead, without an address. No access to a window raises it.
+ * The stack was in swap, and the allocation to bring it back for the frame of a
+ * signal was made to fail. The kernel sends this signal instead, which has no
+ * address.
  */
 static bool is_frame_lost(int how)
 {
@@ -92,13 +92,14 @@ static bool is_frame_lost(int how)
 /*
  * All results that an access to a window can have. A read of a window that can
  * only be executed violates the protection key that the kernel gives it. If an
- * allocation for the signal was made to fail, the signal has no code.
+ * allocation for the signal was made to fail, the signal has no code, or it is
+ * another one.
  */
 bool known_end(struct fz *f, int how)
 {
 	return !how || how == MAPERR || how == ACCERR || how == BUS_END ||
-	       how == PROBE(SIGSEGV, SEGV_PKUERR) || is_frame_lost(how) ||
-	       (f->fail && !(how & 0xff));
+	       how == PROBE(SIGSEGV, SEGV_PKUERR) ||
+	       (f->fail && (!(how & 0xff) || is_frame_lost(how)));
 }
 
 void check_how(struct fz *f, int how, const char *from, size_t len)
